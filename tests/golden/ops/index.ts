@@ -1,0 +1,16 @@
+import type { OpsAdapter } from './case_view.js';
+
+/** The adapter of an `op`; each is imported only when its file is met, so that one broken part does not hide the others. */
+export const OPS: Record<string, () => Promise<OpsAdapter>> = {
+  anchors: async () => (await import('./anchors.js')).anchors,
+  batched_nms: async () => (await import('./batched_nms.js')).batchedNmsAdapter,
+  box2box_transform: async () => (await import('./box2box_transform.js')).box2boxTransform,
+  image_list: async () => (await import('./image_list.js')).imageList,
+  inference: async () => (await import('./inference.js')).inference,
+  norms: async () => (await import('./norms.js')).norms,
+  pairwise_iou: async () => (await import('./pairwise_iou.js')).pairwiseIouAdapter,
+  paste_masks: async () => (await import('./paste_masks.js')).pasteMasks,
+  resize: async () => (await import('./resize.js')).resize,
+  roi_align: async () => (await import('./roi_align.js')).roiAlignAdapter,
+  roi_pooler: async () => (await import('./roi_pooler.js')).roiPooler,
+};

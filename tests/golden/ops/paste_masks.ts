@@ -1,0 +1,48 @@
+import { pasteMask } from '../../../src/ops/mask_paste/mask_paste.js';
+import type { Line } from '../compare.js';
+import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
+
+/** Bitmaps at a threshold, in full-image size. The soft form (threshold -1) is no part of the project: results are bitmaps. */
+export const pasteMasks: OpsAdapter = {
+  purpose: 'inference',
+  async run(view: CaseView) {
+    const height = view.required<number>('height');
+    const width = view.required<number>('width');
+    if (view.wants('shape')) return { shape: { value: [0, height, width] } };
+    const masks = view.input('masks');
+    const boxes = view.float32('boxes');
+    const size = masks.shape[1]!;
+    const count = masks.shape[0]!;
+    const values = Float32Array.from(masks.data);
+    const out = new Uint8Array(count * height * width);
+    for (let i = 0; i < count; i++) {
+      const mask = values.subarray(i * size * size, (i + 1) * size * size);
+      const pasted = pasteMask(mask, size, boxes.subarray(i * 4, i * 4 + 4), height, width, view.required<number>('threshold'));
+      const cropWidth = pasted.x1 - pasted.x0;
+      for (let y = pasted.y0; y < pasted.y1; y++) {
+        const row = pasted.bitmap.subarray((y - pasted.y0) * cropWidth, (y - pasted.y0 + 1) * cropWidth);
+        out.set(row, (i * height + y) * width + pasted.x0);
+      }
+    }
+    return { masks: { shape: [count, height, width], data: out } };
+  },
+
+  /** Pixels whose soft value lies next to the threshold may differ; the other outputs are compared as usual. */
+  compare(view: CaseView, where: { case: string; name: string }, actual: OpsOutput): Line | undefined {
+    if (where.name !== 'masks' || 'value' in actual || !view.wants('soft')) return undefined;
+    const expected = view.output('masks');
+    const soft = view.output('soft');
+    if (!('tensor' in expected) || !('tensor' in soft)) return undefined;
+    let onEdge = 0;
+    let bad = 0;
+    for (let i = 0; i < expected.tensor.data.length; i++) {
+      if (!actual.data[i] === !expected.tensor.data[i]) continue;
+      const value = soft.tensor.data[i]!;
+      if (value === 127 || value === 128) onEdge++;
+      else bad++;
+    }
+    const ok = bad === 0 && actual.data.length === expected.tensor.data.length;
+    const note = `${bad} pixels differ, ${onEdge} at soft 127 or 128`;
+    return { ...where, maxAbs: bad, tolerance: 'exact but at soft 127, 128', ok, note };
+  },
+};
