@@ -1,0 +1,85 @@
+import type { Config } from './schema.js';
+
+type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
+
+const NORMS = ['', 'FrozenBN', 'BN', 'SyncBN', 'GN'];
+const POOLERS = ['ROIAlign', 'ROIAlignV2'];
+
+// Each rule is a setting whose silent neglect would change the results of inference.
+const RULES: Rule[] = [
+  [
+    'MODEL.META_ARCHITECTURE',
+    ({ MODEL }) => !['GeneralizedRCNN', 'ProposalNetwork'].includes(MODEL.META_ARCHITECTURE),
+    ({ MODEL }) => MODEL.META_ARCHITECTURE,
+  ],
+  ['MODEL.BACKBONE.NAME', ({ MODEL }) => MODEL.BACKBONE.NAME !== 'build_resnet_fpn_backbone', ({ MODEL }) => MODEL.BACKBONE.NAME],
+  [
+    'MODEL.RESNETS.DEPTH',
+    ({ MODEL }) => ![18, 34, 50, 101, 152].includes(MODEL.RESNETS.DEPTH),
+    ({ MODEL }) => String(MODEL.RESNETS.DEPTH),
+  ],
+  ['MODEL.RESNETS.NORM', ({ MODEL }) => !NORMS.includes(MODEL.RESNETS.NORM), ({ MODEL }) => MODEL.RESNETS.NORM],
+  [
+    'MODEL.RESNETS.RES5_DILATION',
+    ({ MODEL }) => MODEL.RESNETS.RES5_DILATION !== 1,
+    ({ MODEL }) => String(MODEL.RESNETS.RES5_DILATION),
+  ],
+  [
+    'MODEL.RESNETS.DEFORM_ON_PER_STAGE',
+    ({ MODEL }) => MODEL.RESNETS.DEFORM_ON_PER_STAGE.includes(true),
+    () => 'deformable convolutions',
+  ],
+  ['MODEL.FPN.NORM', ({ MODEL }) => !NORMS.includes(MODEL.FPN.NORM), ({ MODEL }) => MODEL.FPN.NORM],
+  [
+    'MODEL.PROPOSAL_GENERATOR.NAME',
+    ({ MODEL }) => MODEL.PROPOSAL_GENERATOR.NAME !== 'RPN',
+    ({ MODEL }) => MODEL.PROPOSAL_GENERATOR.NAME,
+  ],
+  ['MODEL.LOAD_PROPOSALS', ({ MODEL }) => MODEL.LOAD_PROPOSALS, () => 'precomputed proposals'],
+  [
+    'MODEL.ANCHOR_GENERATOR.NAME',
+    ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME !== 'DefaultAnchorGenerator',
+    ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME,
+  ],
+  ['MODEL.KEYPOINT_ON', ({ MODEL }) => MODEL.KEYPOINT_ON, () => 'keypoints'],
+  ['TEST.AUG.ENABLED', ({ TEST }) => TEST.AUG.ENABLED, () => 'inference on several sizes and flips'],
+];
+
+const HEAD_RULES: Rule[] = [
+  ['MODEL.ROI_HEADS.NAME', ({ MODEL }) => MODEL.ROI_HEADS.NAME !== 'StandardROIHeads', ({ MODEL }) => MODEL.ROI_HEADS.NAME],
+  [
+    'MODEL.ROI_BOX_HEAD.NAME',
+    ({ MODEL }) => MODEL.ROI_BOX_HEAD.NAME !== 'FastRCNNConvFCHead',
+    ({ MODEL }) => MODEL.ROI_BOX_HEAD.NAME || 'no box head',
+  ],
+  ['MODEL.ROI_BOX_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.ROI_BOX_HEAD.NORM), ({ MODEL }) => MODEL.ROI_BOX_HEAD.NORM],
+  [
+    'MODEL.ROI_BOX_HEAD.POOLER_TYPE',
+    ({ MODEL }) => !POOLERS.includes(MODEL.ROI_BOX_HEAD.POOLER_TYPE),
+    ({ MODEL }) => MODEL.ROI_BOX_HEAD.POOLER_TYPE,
+  ],
+  ['MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE', ({ MODEL }) => MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE, () => 'sigmoid scores'],
+];
+
+const MASK_RULES: Rule[] = [
+  [
+    'MODEL.ROI_MASK_HEAD.NAME',
+    ({ MODEL }) => MODEL.ROI_MASK_HEAD.NAME !== 'MaskRCNNConvUpsampleHead',
+    ({ MODEL }) => MODEL.ROI_MASK_HEAD.NAME,
+  ],
+  ['MODEL.ROI_MASK_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.ROI_MASK_HEAD.NORM), ({ MODEL }) => MODEL.ROI_MASK_HEAD.NORM],
+  [
+    'MODEL.ROI_MASK_HEAD.POOLER_TYPE',
+    ({ MODEL }) => !POOLERS.includes(MODEL.ROI_MASK_HEAD.POOLER_TYPE),
+    ({ MODEL }) => MODEL.ROI_MASK_HEAD.POOLER_TYPE,
+  ],
+];
+
+/**
+ * What of a configuration the models here cannot run, a line each (`MODEL.KEYPOINT_ON: keypoints`); empty where inference gives Detectron2's results.
+ */
+export function unsupportedSettings(cfg: Config): string[] {
+  const hasHeads = cfg.MODEL.META_ARCHITECTURE === 'GeneralizedRCNN';
+  const rules = [...RULES, ...(hasHeads ? HEAD_RULES : []), ...(hasHeads && cfg.MODEL.MASK_ON ? MASK_RULES : [])];
+  return rules.filter(([, bad]) => bad(cfg)).map(([key, , what]) => `${key}: ${what(cfg)}`);
+}
