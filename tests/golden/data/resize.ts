@@ -50,11 +50,9 @@ export async function runResize(folder: string, caseName: string, add: (line: Li
   }
   if (!existsSync(join(folder, 'output_shapes.json'))) return;
   const table = readJson<{ columns: string[]; rows: number[][] }>(folder, 'output_shapes.json');
-  const column = (name: string): number => table.columns.indexOf(name);
-  const arguments_ = ['h', 'w', 'min_size', 'max_size'].map((name) =>
-    column(name) >= 0 ? column(name) : column(name.replace('min_size', 'size')),
-  );
-  const results = ['new_h', 'new_w'].map(column);
+  const column = (...names: string[]): number => table.columns.findIndex((c) => names.includes(c));
+  const arguments_ = [column('h'), column('w'), column('short_edge_length', 'min_size'), column('max_size')];
+  const results = [column('new_h'), column('new_w')];
   const actual = table.rows.flatMap((row) =>
     resizeShortestEdgeShape(...(arguments_.map((k) => row[k]!) as [number, number, number, number])),
   );

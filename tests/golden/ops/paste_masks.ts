@@ -5,7 +5,7 @@ import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 /** Bitmaps at a threshold, in full-image size. The soft form (threshold -1) is no part of the project: results are bitmaps. */
 export const pasteMasks: OpsAdapter = {
   purpose: 'inference',
-  async run(view: CaseView) {
+  async run(view: CaseView): Promise<Record<string, OpsOutput>> {
     const height = view.required<number>('height');
     const width = view.required<number>('width');
     if (view.wants('shape')) return { shape: { value: [0, height, width] } };

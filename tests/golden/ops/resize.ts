@@ -1,10 +1,10 @@
 import { resizeBilinear, resizeShortestEdgeShape } from '../../../src/data/resize/resize.js';
-import type { CaseView, OpsAdapter } from './case_view.js';
+import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
 /** ResizeShortestEdge: the output shape and the pixels. */
 export const resize: OpsAdapter = {
   purpose: 'both',
-  async run(view: CaseView) {
+  async run(view: CaseView): Promise<Record<string, OpsOutput>> {
     if (view.wants('rows')) {
       const expected = view.output('rows');
       const rows = ('value' in expected ? expected.value : []) as number[][];

@@ -1,0 +1,15 @@
+import type { PeerName } from './peer.js';
+
+/** A benchmark: the same inputs go to our code and to the peers. */
+export interface Bench {
+  name: string;
+  /** What is measured, in words. */
+  input: string;
+  peers: PeerName[];
+  inputs: Record<string, { shape: number[]; data: Float32Array | Uint8Array }>;
+  options: Record<string, unknown>;
+  /** Floating point operations of one run, where they are worth a rate. */
+  flops?: number;
+  /** Work outside of the timing; returns one run of ours, which may report figures. */
+  prepare(): Promise<{ run(): Promise<Record<string, number> | void>; dispose(): void }>;
+}

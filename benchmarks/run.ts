@@ -1,0 +1,161 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import type { Bench } from './bench.js';
+import { BENCHES } from './benches.js';
+import { median } from './median.js';
+import { Peer, type PeerInput, type PeerName } from './peer.js';
+
+interface Options {
+  backend: string;
+  json?: boolean;
+  runs: string;
+}
+
+/** A line of results; the figures are medians in milliseconds, `ratio` above 1 means that ours is faster. */
+interface Result {
+  name: string;
+  input: string;
+  backend: string;
+  threads: number;
+  ours_ms: number;
+  peer: string;
+  peer_ms: number | null;
+  ratio: number | null;
+  runs: number;
+  [figure: string]: unknown;
+}
+
+const round = (v: number): number => Number(v.toPrecision(4));
+
+async function measure(
+  bench: Bench,
+  backend: string,
+  runs: number,
+  folder: string,
+  peers: Map<PeerName, Peer | string>,
+): Promise<Result[]> {
+  const inputs: Record<string, PeerInput> = {};
+  for (const [name, { shape, data }] of Object.entries(bench.inputs)) {
+    const file = join(folder, `${bench.name}.${name}.bin`);
+    writeFileSync(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    inputs[name] = { file, shape, dtype: data instanceof Uint8Array ? 'uint8' : 'float32' };
+  }
+  const sides = await Promise.all(bench.peers.map((name) => preparePeer(name, bench, inputs, peers)));
+  const ours = await bench.prepare();
+  const times: number[] = [];
+  let figures: Record<string, number> = {};
+  try {
+    // The first turn warms both sides up and is not counted.
+    for (let turn = 0; turn <= runs; turn++) {
+      const start = performance.now();
+      figures = (await ours.run()) ?? {};
+      const elapsed = performance.now() - start;
+      if (turn > 0) times.push(elapsed);
+      for (const side of sides) await runPeer(side, turn > 0);
+    }
+  } finally {
+    ours.dispose();
+  }
+  const ours_ms = median(times);
+  return sides.map((side) => {
+    const peer_ms = side.times.length === runs ? median(side.times) : null;
+    const figuresOfPeer = Object.fromEntries(Object.entries(side.figures).map(([k, v]) => [`peer_${k}`, v]));
+    return {
+      name: bench.name,
+      input: bench.input,
+      backend,
+      threads: availableParallelism(),
+      ours_ms: round(ours_ms),
+      peer: side.description,
+      peer_ms: peer_ms === null ? null : round(peer_ms),
+      ratio: peer_ms === null ? null : round(peer_ms / ours_ms),
+      runs,
+      ...(bench.flops ? { gflops_per_s: round(bench.flops / ours_ms / 1e6) } : {}),
+      ...figures,
+      ...figuresOfPeer,
+    };
+  });
+}
+
+interface Side {
+  peer?: Peer;
+  description: string;
+  times: number[];
+  figures: Record<string, unknown>;
+}
+
+async function preparePeer(
+  name: PeerName,
+  bench: Bench,
+  inputs: Record<string, PeerInput>,
+  peers: Map<PeerName, Peer | string>,
+): Promise<Side> {
+  if (!peers.has(name)) peers.set(name, await Peer.start(name));
+  const peer = peers.get(name)!;
+  const side: Side = { description: '', times: [], figures: {} };
+  if (typeof peer === 'string') return { ...side, description: `missing: ${peer}` };
+  const answer = await peer.ask({ do: 'prepare', bench: bench.name, inputs, options: bench.options });
+  if (answer.error) return { ...side, description: `missing: ${name} cannot prepare this bench (${answer.error})` };
+  return { ...side, peer, description: `${peer.description}, ${peer.threads} threads` };
+}
+
+async function runPeer(side: Side, counted: boolean): Promise<void> {
+  if (!side.peer) return;
+  const { ms, error, ...figures } = await side.peer.ask({ do: 'run' });
+  if (error) {
+    delete side.peer;
+    side.description = `missing: ${side.description} failed (${error})`;
+    side.times = [];
+    return;
+  }
+  if (counted) side.times.push(Number(ms));
+  side.figures = figures;
+}
+
+async function main(names: string[], options: Options): Promise<void> {
+  const unknown = names.filter((name) => !(name in BENCHES));
+  if (unknown.length) throw new Error(`no bench '${unknown.join("', '")}'; there are ${Object.keys(BENCHES).join(', ')}`);
+  const runs = Number(options.runs);
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs wants a whole number of at least 1, not '${options.runs}'`);
+  const { startBackend } = await import('../src/backends/select.js');
+  const backend = await startBackend(options.backend as Parameters<typeof startBackend>[0]);
+  // Registers the gradients of the stock kernels.
+  await import('@tensorflow/tfjs-layers');
+  const folder = mkdtempSync(join(tmpdir(), 'maskrcnn-bench-'));
+  const peers = new Map<PeerName, Peer | string>();
+  try {
+    for (const name of names.length ? names : Object.keys(BENCHES)) {
+      const bench = await BENCHES[name]!();
+      for (const result of await measure(bench, backend.device, runs, folder, peers)) {
+        process.stdout.write(`${JSON.stringify(result)}\n`);
+        if (!options.json) process.stderr.write(`${summary(result)}\n`);
+      }
+    }
+  } finally {
+    for (const peer of peers.values()) if (typeof peer !== 'string') peer.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function summary(r: Result): string {
+  const against = r.peer_ms === null ? r.peer : `${r.peer_ms} ms (${r.peer}): ${r.ratio} times as fast`;
+  return `  ${r.name} on ${r.backend}: ${r.ours_ms} ms against ${against}`;
+}
+
+await new Command('bench')
+  .description('Measures the project beside its peers; one JSON line a bench and peer on standard output.')
+  .argument('[name...]', `benches to run (all): ${Object.keys(BENCHES).join(', ')}`)
+  .option('--backend <name>', 'backend that runs ours', 'auto')
+  .option('--runs <n>', 'counted runs of each side', '5')
+  .option('--json', 'JSON lines only, without the summary on standard error')
+  .action(async (names: string[], options: Options) => {
+    try {
+      await main(names, options);
+    } catch (error) {
+      process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+    }
+  })
+  .parseAsync();
