@@ -1,0 +1,132 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Config } from '../config/index.js';
+import { ConfigError } from '../errors.js';
+import { Module } from '../layers/module.js';
+import { single } from '../layers/norm.js';
+import { BasicBlock, BottleneckBlock, type ResidualBlock } from './blocks.js';
+import { BasicStem } from './stem.js';
+
+/** Blocks per stage (He et al. 2015, table 1). */
+const BLOCKS_PER_STAGE: Readonly<Record<number, readonly number[]>> = {
+  18: [2, 2, 2, 2],
+  34: [3, 4, 6, 3],
+  50: [3, 4, 6, 3],
+  101: [3, 4, 23, 3],
+  152: [3, 8, 36, 3],
+};
+
+export interface ResNetOptions {
+  readonly depth: 18 | 34 | 50 | 101 | 152;
+  readonly stemChannels: number;
+  readonly res2Channels: number;
+  readonly groups: number;
+  readonly widthPerGroup: number;
+  readonly strideIn1x1: boolean;
+  readonly norm: string;
+  /** Stages to give out: any of res2 .. res5. */
+  readonly outFeatures: readonly string[];
+  /** 0: nothing, 1: stem, 2: stem and res2, ... */
+  readonly freezeAt: number;
+}
+
+/** Feature maps by name, each [N, H / stride, W / stride, C]. */
+export type FeatureMaps = Record<string, tf.Tensor4D>;
+
+/** What a backbone gives out: channels and stride by name. */
+export type FeatureShapes = Record<string, { channels: number; stride: number }>;
+
+/** Residual blocks one after another; its children are named 0, 1, 2, ... */
+class Stage extends Module {
+  constructor(private readonly blocks: readonly ResidualBlock[]) {
+    super();
+    blocks.forEach((block, i) => this.child(String(i), block));
+  }
+
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => this.blocks.reduce((y, block) => block.forward(y), x));
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+}
+
+/** ResNet (He et al. 2015) and ResNeXt (Xie et al. 2016), stages res2 to res5. */
+export class ResNet extends Module {
+  readonly outShapes: FeatureShapes = {};
+  private readonly stem: BasicStem;
+  private readonly stages: { name: string; stage: Stage }[] = [];
+
+  constructor(private readonly options: ResNetOptions) {
+    super();
+    const { depth, norm, groups, strideIn1x1, freezeAt, outFeatures } = options;
+    this.stem = this.child('stem', new BasicStem({ outChannels: options.stemChannels, norm }));
+    if (freezeAt >= 1) this.stem.freeze();
+    let inChannels = options.stemChannels;
+    let stride = 4;
+    const last = Math.max(...outFeatures.map((name) => Number(name.slice(3))));
+    for (let index = 2; index <= last; index++) {
+      const outChannels = options.res2Channels << (index - 2);
+      const bottleneckChannels = (groups * options.widthPerGroup) << (index - 2);
+      const firstStride = index === 2 ? 1 : 2;
+      stride *= firstStride;
+      const blocks: ResidualBlock[] = [];
+      for (let i = 0; i < BLOCKS_PER_STAGE[depth][index - 2]; i++) {
+        const common = { inChannels, outChannels, stride: i === 0 ? firstStride : 1, norm };
+        blocks.push(
+          depth < 50
+            ? new BasicBlock(common)
+            : new BottleneckBlock({ ...common, bottleneckChannels, groups, strideIn1x1, dilation: 1 }),
+        );
+        inChannels = outChannels;
+      }
+      const name = `res${index}`;
+      const stage = this.child(name, new Stage(blocks));
+      if (freezeAt >= index) stage.freeze();
+      this.stages.push({ name, stage });
+      if (outFeatures.includes(name)) this.outShapes[name] = { channels: outChannels, stride };
+    }
+  }
+
+  static fromConfig(cfg: Config): ResNet {
+    const { RESNETS: resnets, BACKBONE: backbone } = cfg.MODEL;
+    const depth = resnets.DEPTH;
+    if (!(depth in BLOCKS_PER_STAGE)) {
+      throw new ConfigError(`MODEL.RESNETS.DEPTH is ${depth}; expected one of ${Object.keys(BLOCKS_PER_STAGE).join(', ')}.`);
+    }
+    if (resnets.RES5_DILATION !== 1)
+      throw new ConfigError(
+        `MODEL.RESNETS.RES5_DILATION is ${resnets.RES5_DILATION}; dilated backbones are not supported, expected 1.`,
+      );
+    if (resnets.DEFORM_ON_PER_STAGE.some(Boolean))
+      throw new ConfigError('MODEL.RESNETS.DEFORM_ON_PER_STAGE asks for deformable convolution, which is not supported.');
+    return new ResNet({
+      depth: depth as ResNetOptions['depth'],
+      stemChannels: resnets.STEM_OUT_CHANNELS,
+      res2Channels: resnets.RES2_OUT_CHANNELS,
+      groups: resnets.NUM_GROUPS,
+      widthPerGroup: resnets.WIDTH_PER_GROUP,
+      strideIn1x1: resnets.STRIDE_IN_1X1,
+      norm: resnets.NORM,
+      outFeatures: resnets.OUT_FEATURES,
+      freezeAt: backbone.FREEZE_AT,
+    });
+  }
+
+  /** @param x [N, H, W, 3], H and W multiples of 32 @returns the stages in `outFeatures`; the caller disposes of them */
+  forward(x: tf.Tensor4D): FeatureMaps {
+    return tf.tidy(() => {
+      const outputs: FeatureMaps = {};
+      let y = this.stem.forward(x);
+      for (const { name, stage } of this.stages) {
+        y = stage.forward(y);
+        if (this.options.outFeatures.includes(name)) outputs[name] = y;
+      }
+      return outputs;
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
+    return Object.values(this.forward(single(inputs)));
+  }
+}

@@ -1,0 +1,107 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type FeatureMaps, type FeatureShapes, ResNet } from '../backbone/resnet.js';
+import type { Config } from '../config/index.js';
+import { ConfigError } from '../errors.js';
+import { Conv2d } from '../layers/conv2d.js';
+import { Module } from '../layers/module.js';
+import { single } from '../layers/norm.js';
+
+export interface FpnOptions {
+  readonly bottomUp: ResNet;
+  /** Stages that the pyramid stands on, finest first. */
+  readonly inFeatures: readonly string[];
+  readonly outChannels: number;
+  readonly norm: string;
+  readonly fuseType: 'sum' | 'avg';
+}
+
+/** Feature pyramid (Lin et al. 2017): lateral 1x1, nearest 2x upsampling from above, output 3x3; p6 is p5 at every second pixel. */
+export class Fpn extends Module {
+  /** p2 .. p6, finest first. */
+  readonly outShapes: FeatureShapes = {};
+  /** Inputs are padded to a multiple of this. */
+  readonly sizeDivisibility: number;
+  private readonly laterals: Conv2d[] = [];
+  private readonly outputs: Conv2d[] = [];
+
+  constructor(private readonly options: FpnOptions) {
+    super();
+    const { bottomUp, inFeatures, outChannels, norm } = options;
+    let level = 0;
+    let stride = 1;
+    for (const name of inFeatures) {
+      const shape = bottomUp.outShapes[name];
+      if (!shape)
+        throw new ConfigError(
+          `MODEL.FPN.IN_FEATURES names ${name}, which the backbone does not give out; it gives ${Object.keys(bottomUp.outShapes).join(', ')}.`,
+        );
+      stride = shape.stride;
+      level = Math.log2(stride);
+      const init = { kind: 'xavier' } as const;
+      this.laterals.push(
+        this.child(`fpn_lateral${level}`, new Conv2d({ inChannels: shape.channels, outChannels, kernelSize: 1, norm, init })),
+      );
+      this.outputs.push(
+        this.child(
+          `fpn_output${level}`,
+          new Conv2d({ inChannels: outChannels, outChannels, kernelSize: 3, padding: 1, norm, init }),
+        ),
+      );
+      this.outShapes[`p${level}`] = { channels: outChannels, stride };
+    }
+    this.sizeDivisibility = stride;
+    this.outShapes[`p${level + 1}`] = { channels: outChannels, stride: stride * 2 };
+    this.child('bottom_up', bottomUp);
+  }
+
+  static fromConfig(cfg: Config): Fpn {
+    const { FPN: fpn, BACKBONE: backbone } = cfg.MODEL;
+    if (backbone.NAME !== 'build_resnet_fpn_backbone') {
+      throw new ConfigError(`MODEL.BACKBONE.NAME is ${backbone.NAME}; expected build_resnet_fpn_backbone.`);
+    }
+    return new Fpn({
+      bottomUp: ResNet.fromConfig(cfg),
+      inFeatures: fpn.IN_FEATURES,
+      outChannels: fpn.OUT_CHANNELS,
+      norm: fpn.NORM,
+      fuseType: fpn.FUSE_TYPE === 'avg' ? 'avg' : 'sum',
+    });
+  }
+
+  /**
+   * @param x [N, H, W, 3], H and W multiples of `sizeDivisibility`
+   * @param trace sees the stages of the backbone
+   * @returns p2 .. p6; the caller disposes of them
+   */
+  forward(x: tf.Tensor4D, trace?: (name: string, value: tf.Tensor) => void): FeatureMaps {
+    return tf.tidy(() => {
+      const stages = this.options.bottomUp.forward(x);
+      if (trace) for (const [name, value] of Object.entries(stages)) trace(`backbone.${name}`, value);
+      return this.pyramid(stages);
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
+    return Object.values(this.forward(single(inputs)));
+  }
+
+  private pyramid(stages: FeatureMaps): FeatureMaps {
+    const { inFeatures, fuseType } = this.options;
+    const levels: tf.Tensor4D[] = [];
+    let above: tf.Tensor4D | undefined;
+    for (let i = inFeatures.length - 1; i >= 0; i--) {
+      const lateral = this.laterals[i].forward(stages[inFeatures[i]]);
+      let merged = lateral;
+      if (above) {
+        const upsampled = tf.image.resizeNearestNeighbor(above, [lateral.shape[1], lateral.shape[2]]);
+        merged = tf.add(lateral, upsampled);
+        if (fuseType === 'avg') merged = tf.div(merged, 2);
+      }
+      above = merged;
+      levels.unshift(this.outputs[i].forward(merged));
+    }
+    // An average over one pixel is the max-pool of Detectron2; its gradient is right on every backend, that of the max-pool is not on wasm.
+    levels.push(tf.avgPool(levels[levels.length - 1], 1, 2, 'valid'));
+    return Object.fromEntries(Object.keys(this.outShapes).map((name, i) => [name, levels[i]]));
+  }
+}

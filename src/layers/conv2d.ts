@@ -1,0 +1,125 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { groupedConv2d } from './grouped_conv2d.js';
+import { Module, sameLayout, tensorOf } from './module.js';
+import { FrozenBatchNorm, type GroupNorm, makeNorm, single } from './norm.js';
+import { type WeightInit, ZEROS } from './weight_init.js';
+
+export interface Conv2dOptions {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: number;
+  readonly stride?: number;
+  /** Zeros on each side, in pixels; explicit and symmetric as in PyTorch. */
+  readonly padding?: number;
+  readonly dilation?: number;
+  readonly groups?: number;
+  /** A bias exists by default only without a norm, as in Detectron2. */
+  readonly bias?: boolean;
+  readonly norm?: string;
+  readonly activation?: 'relu';
+  /** How the weight is filled before training; He's initialisation unless said otherwise. */
+  readonly init?: WeightInit;
+}
+
+/** The kernel and bias that are really applied, with a frozen norm multiplied in. */
+interface EffectiveWeights {
+  readonly kernel: tf.Tensor4D;
+  readonly bias: tf.Tensor1D | undefined;
+}
+
+/** Convolution, norm and activation in one (Detectron2's `Conv2d`). Kernel [kh, kw, in / groups, out]. */
+export class Conv2d extends Module {
+  private readonly options: Required<Omit<Conv2dOptions, 'activation' | 'init'>> & Pick<Conv2dOptions, 'activation'>;
+  private readonly weight;
+  private readonly biasWeight;
+  private readonly norm: FrozenBatchNorm | GroupNorm | undefined;
+  private folded: EffectiveWeights | undefined;
+
+  constructor(options: Conv2dOptions) {
+    super();
+    const norm = options.norm ?? '';
+    this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: norm === '', ...options, norm };
+    const { kernelSize: k, inChannels, outChannels, groups } = this.options;
+    const perGroup = inChannels / groups;
+    const layout = {
+      ours: [k, k, perGroup, outChannels],
+      stored: [outChannels, perGroup, k, k],
+      view: [outChannels, perGroup, k, k],
+      permutation: [2, 3, 1, 0],
+    };
+    this.weight = this.parameter('weight', 'weight', layout, options.init ?? { kind: 'msra' });
+    this.biasWeight = this.options.bias ? this.parameter('bias', 'bias', sameLayout([outChannels]), ZEROS) : undefined;
+    const made = makeNorm(norm, outChannels);
+    this.norm = made && this.child('norm', made);
+  }
+
+  /** @param x [N, H, W, in] @returns [N, H', W', out] */
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const { kernel, bias } = this.folded ?? this.effectiveWeights();
+      const groupNorm = this.norm instanceof FrozenBatchNorm ? undefined : this.norm;
+      const y = this.convolve(x, kernel, bias, groupNorm ? undefined : this.options.activation);
+      if (!groupNorm) return y;
+      const normal = groupNorm.forward(y);
+      return this.options.activation ? tf.relu(normal) : normal;
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+
+  override fold(): void {
+    if (this.folded) return;
+    const { kernel, bias } = tf.tidy(() => {
+      const { kernel, bias } = this.effectiveWeights();
+      return { kernel: tf.keep(tf.clone(kernel)), bias: bias && tf.keep(tf.clone(bias)) };
+    });
+    this.folded = { kernel, bias };
+    this.disposeOwnWeights();
+    if (this.norm instanceof FrozenBatchNorm) super.fold();
+  }
+
+  override dispose(): { refCountAfterDispose: number; numDisposedVariables: number } {
+    this.folded?.kernel.dispose();
+    this.folded?.bias?.dispose();
+    this.folded = undefined;
+    return super.dispose();
+  }
+
+  private effectiveWeights(): EffectiveWeights {
+    const kernel = tensorOf<tf.Tensor4D>(this.weight);
+    const bias = this.biasWeight && tensorOf<tf.Tensor1D>(this.biasWeight);
+    if (!(this.norm instanceof FrozenBatchNorm)) return { kernel, bias };
+    const { scale, shift } = this.norm.scaleAndShift();
+    return { kernel: tf.mul(kernel, scale), bias: bias ? tf.add<tf.Tensor1D>(tf.mul(bias, scale), shift) : shift };
+  }
+
+  private convolve(
+    x: tf.Tensor4D,
+    kernel: tf.Tensor4D,
+    bias: tf.Tensor1D | undefined,
+    activation: 'relu' | undefined,
+  ): tf.Tensor4D {
+    const { stride, padding, dilation, groups, kernelSize } = this.options;
+    // 'same' equals symmetric padding only at stride 1; elsewhere TensorFlow pads one-sidedly, so the zeros are explicit.
+    const same = padding > 0 && stride === 1 && 2 * padding === dilation * (kernelSize - 1);
+    const border: [number, number] = [padding, padding];
+    const input = padding > 0 && !same ? tf.pad(x, [[0, 0], border, border, [0, 0]]) : x;
+    const pad = same ? 'same' : 'valid';
+    if (groups > 1) {
+      const y = groupedConv2d(input, kernel, groups, stride, pad);
+      const biased = bias ? tf.add<tf.Tensor4D>(y, bias) : y;
+      return activation ? tf.relu(biased) : biased;
+    }
+    return tf.fused.conv2d({
+      x: input,
+      filter: kernel,
+      strides: stride,
+      pad,
+      dilations: dilation,
+      ...(bias ? { bias } : {}),
+      activation: activation ?? 'linear',
+    });
+  }
+}

@@ -1,0 +1,113 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { ConfigError } from '../errors.js';
+import { Module, sameLayout, tensorOf } from './module.js';
+import { ONES, ZEROS } from './weight_init.js';
+
+const EPSILON = 1e-5;
+
+/** A normalisation that is one scale and one shift per channel: it can be multiplied into the convolution before it. */
+export interface FoldableNorm {
+  /** @returns scale and shift, each [C]; the caller disposes of them. */
+  scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D };
+}
+
+/**
+ * Batch norm with fixed statistics and fixed affine weights (Detectron2's `FrozenBatchNorm2d`, eps 1e-5): y = x * scale + shift with
+ * scale = weight / sqrt(var + eps). Never applied to activations here; the convolution folds it.
+ */
+export class FrozenBatchNorm extends Module implements FoldableNorm {
+  private readonly weight;
+  private readonly bias;
+  private readonly runningMean;
+  private readonly runningVar;
+
+  constructor(channels: number) {
+    super();
+    const layout = sameLayout([channels]);
+    this.weight = this.parameter('weight', 'buffer', layout, ONES);
+    this.bias = this.parameter('bias', 'buffer', layout, ZEROS);
+    this.runningMean = this.parameter('running_mean', 'buffer', layout, ZEROS);
+    this.runningVar = this.parameter('running_var', 'buffer', layout, { kind: 'constant', value: 1 - EPSILON });
+  }
+
+  scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
+    return tf.tidy(() => {
+      const scale = tf.mul<tf.Tensor1D>(tensorOf(this.weight), tf.rsqrt(tf.add(tensorOf(this.runningVar), EPSILON)));
+      return { scale, shift: tf.sub<tf.Tensor1D>(tensorOf(this.bias), tf.mul(tensorOf(this.runningMean), scale)) };
+    });
+  }
+
+  /** @param x [N, H, W, C] */
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const { scale, shift } = this.scaleAndShift();
+      return tf.add<tf.Tensor4D>(tf.mul(x, scale), shift);
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+
+  override fold(): void {
+    this.disposeOwnWeights();
+  }
+}
+
+/** Group normalisation (Wu and He 2018), 32 groups, eps 1e-5, statistics per image and group of adjacent channels. */
+export class GroupNorm extends Module {
+  private readonly weight;
+  private readonly bias;
+
+  constructor(
+    private readonly channels: number,
+    private readonly groups = 32,
+  ) {
+    super();
+    if (channels % groups !== 0)
+      throw new ConfigError(
+        `GroupNorm needs a multiple of ${groups} channels, got ${channels}. Use widths that are multiples of ${groups}.`,
+      );
+    const layout = sameLayout([channels]);
+    this.weight = this.parameter('weight', 'norm', layout, ONES);
+    this.bias = this.parameter('bias', 'norm', layout, ZEROS);
+  }
+
+  /** @param x [N, H, W, C] @returns the same shape */
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [n, h, w] = x.shape;
+      const grouped = tf.reshape(x, [n, h * w, this.groups, this.channels / this.groups]);
+      const mean = tf.mean(grouped, [1, 3], true);
+      const centred = tf.sub(grouped, mean);
+      const variance = tf.mean(tf.square(centred), [1, 3], true);
+      const normal = tf.reshape(tf.mul(centred, tf.rsqrt(tf.add(variance, EPSILON))), x.shape);
+      return tf.add<tf.Tensor4D>(tf.mul(normal, tensorOf(this.weight)), tensorOf(this.bias));
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+}
+
+export type NormName = '' | 'FrozenBN' | 'GN';
+
+/** The norm of that name in the config, or none for the empty name. */
+export function makeNorm(name: string, channels: number): FrozenBatchNorm | GroupNorm | undefined {
+  switch (name) {
+    case '':
+      return undefined;
+    case 'FrozenBN':
+      return new FrozenBatchNorm(channels);
+    case 'GN':
+      return new GroupNorm(channels);
+    default:
+      throw new ConfigError(`The norm '${name}' is not supported; expected '', FrozenBN or GN.`);
+  }
+}
+
+/** The one input of a layer that takes one. */
+export function single(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
+  return (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
+}

@@ -1,0 +1,79 @@
+import { batchedNms } from '../ops/nms/nms.js';
+import { clipBox, isFiniteBox } from '../rpn/find_top_proposals.js';
+
+export interface DetectionSelection {
+  /** Detections need a score above this. */
+  readonly scoreThreshold: number;
+  readonly nmsThreshold: number;
+  /** Detections per image; -1 keeps all. */
+  readonly topK: number;
+}
+
+/** Boxes, scores and classes of one image, best first. */
+export interface Detections {
+  /** [D, 4] */
+  readonly boxes: Float32Array<ArrayBuffer>;
+  readonly scores: Float32Array<ArrayBuffer>;
+  readonly classes: Int32Array<ArrayBuffer>;
+  /** The proposal each one came from. */
+  readonly rows: Int32Array<ArrayBuffer>;
+}
+
+/**
+ * Detections of one image from its scored boxes (Detectron2's `fast_rcnn_inference`): rows with a number that is not finite are dropped, the background
+ * column is dropped, boxes are clipped, scores compared (strictly), suppressed per class, the best kept.
+ * @param boxes     [R, 4K] or [R, 4]
+ * @param scores    [R, K + 1], background last
+ * @param imageSize (height, width)
+ */
+export function fastRcnnInference(
+  boxes: Float32Array,
+  scores: Float32Array,
+  rows: number,
+  imageSize: readonly [number, number],
+  { scoreThreshold, nmsThreshold, topK }: DetectionSelection,
+): Detections {
+  const columns = rows === 0 ? 1 : scores.length / rows;
+  const boxColumns = rows === 0 ? 4 : boxes.length / rows;
+  const threshold = Math.fround(scoreThreshold);
+  const found: { row: number; label: number }[] = [];
+  for (let row = 0; row < rows; row++) {
+    if (!isFiniteRow(boxes, row * boxColumns, boxColumns) || !isFiniteScores(scores, row * columns, columns)) continue;
+    for (let label = 0; label < columns - 1; label++) if (scores[row * columns + label] > threshold) found.push({ row, label });
+  }
+  const candidateBoxes = new Float32Array(found.length * 4);
+  const candidateScores = new Float32Array(found.length);
+  const candidateClasses = new Int32Array(found.length);
+  found.forEach(({ row, label }, i) => {
+    const from = row * boxColumns + (boxColumns === 4 ? 0 : 4 * label);
+    candidateBoxes.set(boxes.subarray(from, from + 4), i * 4);
+    clipBox(candidateBoxes, i * 4, imageSize);
+    candidateScores[i] = scores[row * columns + label];
+    candidateClasses[i] = label;
+  });
+  const all = batchedNms(candidateBoxes, candidateScores, candidateClasses, nmsThreshold);
+  const keep = topK >= 0 ? all.subarray(0, topK) : all;
+  const result = {
+    boxes: new Float32Array(keep.length * 4),
+    scores: new Float32Array(keep.length),
+    classes: new Int32Array(keep.length),
+    rows: new Int32Array(keep.length),
+  };
+  keep.forEach((from, i) => {
+    result.boxes.set(candidateBoxes.subarray(from * 4, from * 4 + 4), i * 4);
+    result.scores[i] = candidateScores[from];
+    result.classes[i] = candidateClasses[from];
+    result.rows[i] = found[from].row;
+  });
+  return result;
+}
+
+function isFiniteRow(boxes: Float32Array, at: number, columns: number): boolean {
+  for (let i = 0; i < columns; i += 4) if (!isFiniteBox(boxes, at + i)) return false;
+  return true;
+}
+
+function isFiniteScores(scores: Float32Array, at: number, columns: number): boolean {
+  for (let i = 0; i < columns; i++) if (!Number.isFinite(scores[at + i])) return false;
+  return true;
+}

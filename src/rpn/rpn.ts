@@ -1,0 +1,96 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { FeatureMaps, FeatureShapes } from '../backbone/resnet.js';
+import type { Config } from '../config/index.js';
+import { ConfigError } from '../errors.js';
+import { Module } from '../layers/module.js';
+import { readBack } from '../ops/read_back.js';
+import { AnchorGenerator } from './anchor_generator.js';
+import { Box2BoxTransform } from './box_transform.js';
+import { findTopProposals, type LevelSize, type Proposals, type ProposalSelection } from './find_top_proposals.js';
+import { RpnHead } from './rpn_head.js';
+
+/** Sees intermediate tensors by name; whoever wants to keep one clones it. */
+export type Trace = (name: string, value: tf.Tensor) => void;
+
+export interface RpnOptions {
+  readonly inFeatures: readonly string[];
+  readonly head: RpnHead;
+  readonly anchorGenerator: AnchorGenerator;
+  readonly transform: Box2BoxTransform;
+  readonly selection: ProposalSelection;
+}
+
+/** Logits and deltas of all levels, finest first. */
+export type RpnOutputs = { logits: tf.Tensor4D[]; deltas: tf.Tensor4D[] };
+
+/** Region proposal network (Ren et al. 2015) over a feature pyramid. */
+export class Rpn extends Module {
+  constructor(readonly options: RpnOptions) {
+    super();
+    this.child('rpn_head', options.head);
+  }
+
+  static fromConfig(cfg: Config, features: FeatureShapes): Rpn {
+    const { RPN: rpn, PROPOSAL_GENERATOR: generator } = cfg.MODEL;
+    if (generator.NAME !== 'RPN') throw new ConfigError(`MODEL.PROPOSAL_GENERATOR.NAME is ${generator.NAME}; expected RPN.`);
+    const shapes = rpn.IN_FEATURES.map((name) => {
+      if (!features[name])
+        throw new ConfigError(`MODEL.RPN.IN_FEATURES names ${name}; the backbone gives ${Object.keys(features).join(', ')}.`);
+      return features[name];
+    });
+    const anchorGenerator = AnchorGenerator.fromConfig(
+      cfg,
+      shapes.map(({ stride }) => stride),
+    );
+    return new Rpn({
+      inFeatures: rpn.IN_FEATURES,
+      head: RpnHead.fromConfig(cfg, shapes[0].channels, anchorGenerator.anchorsPerLocation),
+      anchorGenerator,
+      transform: new Box2BoxTransform(rpn.BBOX_REG_WEIGHTS),
+      selection: {
+        nmsThreshold: rpn.NMS_THRESH,
+        preNmsTopK: rpn.PRE_NMS_TOPK_TEST,
+        postNmsTopK: rpn.POST_NMS_TOPK_TEST,
+        minBoxSize: generator.MIN_SIZE,
+      },
+    });
+  }
+
+  /** @param features p2 .. p6 by name, each [N, H, W, C] */
+  forward(features: FeatureMaps): RpnOutputs {
+    return tf.tidy(() => {
+      const outputs = this.options.inFeatures.map((name) => this.options.head.forward(features[name]));
+      return { logits: outputs.map(({ logits }) => logits), deltas: outputs.map(({ deltas }) => deltas) };
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
+    const list = Array.isArray(inputs) ? inputs : [inputs];
+    const { logits, deltas } = this.forward(
+      Object.fromEntries(this.options.inFeatures.map((name, i) => [name, list[i] as tf.Tensor4D])),
+    );
+    return [...logits, ...deltas];
+  }
+
+  /**
+   * Reads the outputs back, once for the whole batch, and selects proposals.
+   * @param imageSizes (height, width) of each image inside the padded input
+   * @param selection  the test or the training numbers
+   */
+  async propose(
+    { logits, deltas }: RpnOutputs,
+    imageSizes: readonly (readonly [number, number])[],
+    selection = this.options.selection,
+  ): Promise<Proposals[]> {
+    const levels: LevelSize[] = logits.map(({ shape }) => ({ height: shape[1], width: shape[2] }));
+    const batch = imageSizes.length;
+    const flat = tf.tidy(() => tf.concat([...logits, ...deltas].map((map) => tf.reshape(map, [batch, -1])), 1)); // prettier-ignore
+    const values = await readBack(flat);
+    flat.dispose();
+    const perImage = values.length / batch;
+    const { anchorGenerator, transform } = this.options;
+    return imageSizes.map((size, i) =>
+      findTopProposals(values.subarray(i * perImage, (i + 1) * perImage), levels, size, anchorGenerator, transform, selection),
+    );
+  }
+}

@@ -1,0 +1,57 @@
+import { ArgumentError } from '../errors.js';
+
+/** A picture as the network takes it: uint8, interleaved, in the channel order of the config. */
+export interface InputImage {
+  /** [H, W, 3] */
+  readonly data: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Several pictures as one float32 array, padded at right and bottom. */
+export interface ImageList {
+  /** [N, H, W, 3] */
+  readonly values: Float32Array<ArrayBuffer>;
+  readonly shape: [number, number, number, number];
+  /** (height, width) of each picture before padding. */
+  readonly imageSizes: [number, number][];
+}
+
+/**
+ * Normalises ((x - mean) / std, no division by 255), then pads with zeros to the batch's maximum rounded up to `sizeDivisibility`
+ * (Detectron2's `preprocess_image` and `ImageList.from_tensors`).
+ * @param sizeDivisibility 0 or 1: no rounding
+ */
+export function makeImageList(
+  images: readonly InputImage[],
+  mean: readonly number[],
+  std: readonly number[],
+  sizeDivisibility: number,
+): ImageList {
+  if (images.length === 0) throw new ArgumentError('There are no images; expected at least one.');
+  const round = (n: number): number => (sizeDivisibility > 1 ? Math.ceil(n / sizeDivisibility) * sizeDivisibility : n);
+  const height = round(Math.max(...images.map((image) => image.height)));
+  const width = round(Math.max(...images.map((image) => image.width)));
+  const values = new Float32Array(images.length * height * width * 3);
+  const tables = mean.map((m, c) =>
+    Float32Array.from({ length: 256 }, (_, v) => Math.fround(v - Math.fround(m)) / Math.fround(std[c])),
+  );
+  const [table0, table1, table2] = tables;
+  images.forEach((image, n) => {
+    if (image.data.length !== image.height * image.width * 3) {
+      throw new ArgumentError(
+        `An image of ${image.height}x${image.width} has ${image.data.length} bytes; expected ${image.height * image.width * 3} (three channels).`,
+      );
+    }
+    let from = 0;
+    for (let y = 0; y < image.height; y++) {
+      let to = ((n * height + y) * width) * 3; // prettier-ignore
+      for (let x = 0; x < image.width; x++, from += 3, to += 3) {
+        values[to] = table0[image.data[from]];
+        values[to + 1] = table1[image.data[from + 1]];
+        values[to + 2] = table2[image.data[from + 2]];
+      }
+    }
+  });
+  return { values, shape: [images.length, height, width, 3], imageSizes: images.map((image) => [image.height, image.width]) };
+}
