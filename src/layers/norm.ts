@@ -77,10 +77,11 @@ export class GroupNorm extends Module {
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
       const [n, h, w] = x.shape;
-      const grouped = tf.reshape(x, [n, h * w, this.groups, this.channels / this.groups]);
-      const mean = tf.mean(grouped, [1, 3], true);
+      const grouped = tf.reshape(x, [n, h, w, this.groups, this.channels / this.groups]);
+      // Row by row, then over the rows: one long float32 sum loses digits on backends that add in sequence.
+      const mean = tf.mean(tf.mean(grouped, [2, 4], true), 1, true);
       const centred = tf.sub(grouped, mean);
-      const variance = tf.mean(tf.square(centred), [1, 3], true);
+      const variance = tf.mean(tf.mean(tf.square(centred), [2, 4], true), 1, true);
       const normal = tf.reshape(tf.mul(centred, tf.rsqrt(tf.add(variance, EPSILON))), x.shape);
       return tf.add<tf.Tensor4D>(tf.mul(normal, tensorOf(this.weight)), tensorOf(this.bias));
     });
