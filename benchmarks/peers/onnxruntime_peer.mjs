@@ -1,4 +1,5 @@
 // The onnxruntime-node side of the benchmarks: the same JSON lines as torchvision_peer.py, for the exported model only.
+/* global performance */
 // Environment: MASKRCNN_PEER_ONNXRUNTIME = a folder whose node_modules has onnxruntime-node, MASKRCNN_PEER_ONNX = the exported file.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -7,5 +7,6 @@ export type DataRunner = (folder: string, caseName: string, add: (line: Line) =>
 export const DATA: Record<string, () => Promise<DataRunner>> = {
   resize: async () => (await import('./resize.js')).runResize,
   image_io: async () => (await import('./image_io.js')).runImageIo,
+  cocoeval: async () => (await import('./cocoeval.js')).runCocoEval,
   rle: async () => (await import('./rle.js')).runRle,
 };

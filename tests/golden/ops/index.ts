@@ -8,7 +8,6 @@ export const OPS: Record<string, () => Promise<OpsAdapter>> = {
   image_list: async () => (await import('./image_list.js')).imageList,
   inference: async () => (await import('./inference.js')).inference,
   norms: async () => (await import('./norms.js')).norms,
-  pairwise_iou: async () => (await import('./pairwise_iou.js')).pairwiseIouAdapter,
   paste_masks: async () => (await import('./paste_masks.js')).pasteMasks,
   resize: async () => (await import('./resize.js')).resize,
   roi_align: async () => (await import('./roi_align.js')).roiAlignAdapter,
