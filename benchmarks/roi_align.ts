@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { MULTILEVEL_ROI_ALIGN_GRAD } from '../src/ops/roi_align/kernel_names.js';
 import { roiAlign } from '../src/ops/roi_align/roi_align.js';
 import type { Bench } from './bench.js';
 import { randomBoxes, seededRandom } from './random.js';
@@ -56,6 +57,38 @@ export function roiAlignForward(): Bench {
           out.dispose();
         },
         dispose: () => tf.dispose([features, rois]),
+      };
+    },
+  };
+}
+
+/** The gradient kernel alone, as the peer's backward is: the forward pass is not in the time. */
+export function roiAlignBackward(): Bench {
+  const common = describe();
+  return {
+    name: 'roi_align_backward',
+    ...common,
+    async prepare() {
+      const dy = tf.ones([ROIS, ...ALIGN.outputSize, CHANNELS]);
+      const rois = tf.tensor2d(common.inputs['rois']!.data, [ROIS, 5]);
+      const attributes = {
+        outputSize: ALIGN.outputSize,
+        spatialScales: [SCALE],
+        samplingRatio: ALIGN.samplingRatio,
+        aligned: ALIGN.aligned,
+        levels: new Int32Array(ROIS),
+        shapes: [SHAPE],
+      };
+      return {
+        async run() {
+          const gradients = tf
+            .engine()
+            .runKernel(MULTILEVEL_ROI_ALIGN_GRAD, { dy, rois }, attributes as unknown as tf.NamedAttrMap);
+          const [gradient] = [gradients].flat();
+          await finished(gradient!);
+          tf.dispose(gradients);
+        },
+        dispose: () => tf.dispose([dy, rois]),
       };
     },
   };
