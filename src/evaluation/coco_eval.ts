@@ -12,7 +12,7 @@ import type { LoadedResult } from './load_results.js';
 import { loadResults } from './load_results.js';
 import { matchDetections } from './match_detections.js';
 import { accumulateCategory, emptyArrays } from './precision_recall.js';
-import type { EvaluationArrays } from './precision_recall.js';
+import type { EvaluationArrays, ImageOutcome } from './precision_recall.js';
 
 /** One image and category, matched; the fields of pycocotools' `evalImgs`. */
 export interface ImageEvaluation {
@@ -74,59 +74,82 @@ export class CocoEval {
 
   /** Matches all images and accumulates the precision, recall and score arrays. */
   run(): EvaluationArrays {
-    const { parameters } = this;
-    const out = emptyArrays(parameters);
-    const categories = parameters.useCategories ? parameters.categoryIds.length : 1;
-    for (let k = 0; k < categories; k++) {
-      const images: { scores: Float64Array; counted: Int32Array; outcome: Uint8Array }[] = [];
-      forEachImage(this.truthGroups, this.foundGroups, k, (_, fromG, toG, fromD, toD) => {
-        images.push(this.outcomes(fromG, toG, fromD, toD));
-      });
-      accumulateCategory(out, k, images);
-    }
+    const out = emptyArrays(this.parameters);
+    for (let k = 0; k < out.shape[2]; k++) accumulateCategory(out, k, this.categoryOutcomes(k));
     return out;
   }
 
-  /** The matching of one image and category in one area range (a number into `parameters.areaRanges`); undefined without annotations and detections. */
+  /** What each image with annotations or detections contributes to category number `k`, by ascending image id. */
+  categoryOutcomes(k: number): ImageOutcome[] {
+    const images: ImageOutcome[] = [];
+    forEachImage(this.truthGroups, this.foundGroups, k, (_, fromG, toG, fromD, toD) => {
+      images.push(this.outcomes(fromG, toG, fromD, toD));
+    });
+    return images;
+  }
+
+  /**
+   * Visits every image and category that has annotations or detections, by category, then image.
+   *
+   * @param areaRange number into `parameters.areaRanges`
+   */
+  forEachImageEvaluation(visit: (evaluation: ImageEvaluation) => void, areaRange = 0): void {
+    const { imageIds, categoryIds, useCategories } = this.parameters;
+    for (let k = 0; k < (useCategories ? categoryIds.length : 1); k++)
+      forEachImage(this.truthGroups, this.foundGroups, k, (image, fromG, toG, fromD, toD) => {
+        visit(this.evaluateImage(imageIds[image]!, useCategories ? categoryIds[k]! : -1, areaRange, fromG, toG, fromD, toD));
+      });
+  }
+
+  /** The same for one image and category; undefined without annotations and detections. */
   imageEvaluation(imageId: number, categoryId: number, areaRange = 0): ImageEvaluation | undefined {
-    const { imageIds, categoryIds, useCategories, iouThresholds, areaRanges } = this.parameters;
+    const { imageIds, categoryIds, useCategories } = this.parameters;
     const k = useCategories ? categoryIds.indexOf(categoryId) : 0;
     const index = imageIds.indexOf(imageId);
-    if (k < 0 || index < 0) return undefined;
     let out: ImageEvaluation | undefined;
+    if (k < 0 || index < 0) return out;
     forEachImage(this.truthGroups, this.foundGroups, k, (image, fromG, toG, fromD, toD) => {
-      if (image !== index) return;
-      const truth = this.truthOf(fromG, toG);
-      const found = this.bestFirst(fromD, toD);
-      const ious = this.overlaps(truth, found);
-      const crowd = crowdFlags(truth);
-      const range = areaRanges[areaRange]!;
-      const ignored = this.ignoredTruth(truth, range.low, range.high);
-      const matches = matchDetections(ious, found.length, ignored, crowd, iouThresholds);
-      out = {
-        imageId,
-        categoryId,
-        detectionIds: found.map((d) => d.id),
-        groundTruthIds: truth.map((g) => g.id),
-        scores: found.map((d) => d.score),
-        ious,
-        detectionMatches: matches.ofDetection,
-        groundTruthMatches: matches.ofGroundTruth,
-        groundTruthIgnored: ignored,
-        detectionIgnored: matches.ofDetection.length
-          ? Uint8Array.from(matches.ofDetection, (g, i) => {
-              const d = found[i % found.length]!;
-              const outside = d.area < range.low || d.area > range.high;
-              return (g >= 0 && ignored[g]) || ((g < 0 || truth[g]!.id === 0) && outside) ? 1 : 0;
-            })
-          : new Uint8Array(0),
-      };
+      if (image === index) out = this.evaluateImage(imageId, categoryId, areaRange, fromG, toG, fromD, toD);
     });
     return out;
   }
 
+  private evaluateImage(
+    imageId: number,
+    categoryId: number,
+    areaRange: number,
+    fromG: number,
+    toG: number,
+    fromD: number,
+    toD: number,
+  ): ImageEvaluation {
+    const truth = this.truthOf(fromG, toG);
+    const found = this.bestFirst(fromD, toD);
+    const ious = this.overlaps(truth, found);
+    const { low, high } = this.parameters.areaRanges[areaRange]!;
+    const ignored = this.ignoredTruth(truth, low, high);
+    const matches = matchDetections(ious, found.length, ignored, crowdFlags(truth), this.parameters.iouThresholds);
+    const detectionIgnored = Uint8Array.from(matches.ofDetection, (g, i) => {
+      const { area } = found[i % found.length]!;
+      const outside = area < low || area > high;
+      return (g >= 0 && ignored[g]) || ((g < 0 || truth[g]!.id === 0) && outside) ? 1 : 0;
+    });
+    return {
+      imageId,
+      categoryId,
+      detectionIds: found.map((d) => d.id),
+      groundTruthIds: truth.map((g) => g.id),
+      scores: found.map((d) => d.score),
+      ious,
+      detectionMatches: matches.ofDetection,
+      groundTruthMatches: matches.ofGroundTruth,
+      groundTruthIgnored: ignored,
+      detectionIgnored,
+    };
+  }
+
   /** Per area range and threshold whether each detection is a false positive (0), a true positive (1) or ignored (2). */
-  private outcomes(fromG: number, toG: number, fromD: number, toD: number) {
+  private outcomes(fromG: number, toG: number, fromD: number, toD: number): ImageOutcome {
     const { areaRanges, iouThresholds } = this.parameters;
     const T = iouThresholds.length;
     const truth = this.truthOf(fromG, toG);
@@ -193,7 +216,7 @@ export class CocoEval {
   private overlaps(truth: readonly CocoAnnotation[], found: readonly LoadedResult[]): Float64Array {
     const { iouType, keypointSigmas } = this.parameters;
     if (truth.length === 0 || found.length === 0) return new Float64Array(0);
-    if (iouType === 'bbox') return boxIou(boxesOf(found), boxesOf(truth), crowdFlags(truth));
+    if (iouType === 'bbox') return boxIou(boxesOf(found, 'Result'), boxesOf(truth, 'Annotation'), crowdFlags(truth));
     if (iouType === 'segm')
       return preparedIou(
         found.map((d) => this.maskOf(d, 'Result')),
@@ -210,7 +233,7 @@ export class CocoEval {
     };
     return keypointSimilarity(
       found.map((d) => points(d, 'Result')),
-      truth.map((g) => ({ keypoints: points(g, 'Annotation'), bbox: g.bbox, area: areaOf(g) })),
+      truth.map((g) => ({ keypoints: points(g, 'Annotation'), bbox: boxOf(g, 'Annotation'), area: areaOf(g) })),
       keypointSigmas,
     );
   }
@@ -246,9 +269,15 @@ function crowdFlags(truth: readonly CocoAnnotation[]): Uint8Array {
   return out;
 }
 
-function boxesOf(items: readonly { bbox: readonly number[] }[]): Float64Array {
+function boxOf(item: { id: number; bbox?: number[] }, what: string): number[] {
+  if (item.bbox?.length !== 4)
+    throw new DatasetError(`${what} ${item.id} has no bbox of four numbers, which this evaluation needs.`);
+  return item.bbox;
+}
+
+function boxesOf(items: readonly { id: number; bbox?: number[] }[], what: string): Float64Array {
   const out = new Float64Array(items.length * 4);
-  for (let i = 0; i < items.length; i++) for (let c = 0; c < 4; c++) out[i * 4 + c] = items[i]!.bbox[c]!;
+  for (let i = 0; i < items.length; i++) out.set(boxOf(items[i]!, what), i * 4);
   return out;
 }
 

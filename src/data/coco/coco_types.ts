@@ -27,7 +27,7 @@ export interface CocoAnnotation {
   image_id: number;
   category_id: number;
   /** x, y, width, height in pixels. */
-  bbox: number[];
+  bbox?: number[];
   /** Pixels; of the mask, not of the box. */
   area?: number;
   iscrowd?: number;
