@@ -1,0 +1,3 @@
+// The host kernels, compiled by scripts/build_kernels.mjs. Pointers are byte offsets into the imported memory; nothing is allocated here.
+export { roiAlignForward, roiAlignBackward } from './roi_align';
+export { nms } from './nms';

@@ -1,0 +1,25 @@
+import { BackendError } from '../../errors.js';
+import { KERNELS_BASE64 } from './binary.js';
+
+/** The compiled host kernels (assembly/index.ts) on one WebAssembly memory. All pointers are byte offsets into that memory. */
+export interface Kernels {
+  roiAlignForward(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
+  roiAlignBackward(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
+  nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
+}
+
+/**
+ * Instantiates the kernels on a memory: the TensorFlow.js wasm backend's heap, or one of our own.
+ * @throws BackendError where WebAssembly with SIMD is not available
+ */
+export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
+  try {
+    const bytes = Uint8Array.from(atob(KERNELS_BASE64), (c) => c.charCodeAt(0));
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports as unknown as Kernels;
+  } catch (cause) {
+    throw new BackendError(
+      'The host kernels did not start: they need WebAssembly with SIMD (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or newer).',
+      { cause },
+    );
+  }
+}

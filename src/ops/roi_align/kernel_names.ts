@@ -1,0 +1,47 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { RoiAlignOptions } from './geometry.js';
+
+/** Inputs: `rois` [R, 5] and the maps `x0`, `x1`, ... ; output [R, h, w, C]. */
+export const MULTILEVEL_ROI_ALIGN = 'MultilevelRoiAlign';
+
+/** Inputs: `dy` [R, h, w, C] and `rois`; outputs: the gradients of the maps, in order. */
+export const MULTILEVEL_ROI_ALIGN_GRAD = 'MultilevelRoiAlignGrad';
+
+/** The attributes of both kernels. */
+export interface RoiAlignAttributes extends RoiAlignOptions {
+  /** [R] index of each region's map. */
+  levels: Int32Array;
+  /** The maps' shapes, [N, H, W, C]. */
+  shapes: number[][];
+}
+
+/** One backend's pair of kernels. */
+export interface RoiAlignKernels<B> {
+  forward(backend: B, maps: tf.TensorInfo[], rois: tf.TensorInfo, attributes: RoiAlignAttributes): tf.TensorInfo;
+  backward(backend: B, dy: tf.TensorInfo, rois: tf.TensorInfo, attributes: RoiAlignAttributes): tf.TensorInfo[];
+}
+
+/** Registers a backend's pair under the kernel names. `B` is the backend's own class or the part of it that the pair uses. */
+export function registerRoiAlign<B>(backendName: string, kernels: RoiAlignKernels<B>): void {
+  if (tf.getKernel(MULTILEVEL_ROI_ALIGN, backendName)) return;
+  tf.registerKernel({
+    kernelName: MULTILEVEL_ROI_ALIGN,
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const attributes = attrs as unknown as RoiAlignAttributes;
+      const maps = attributes.shapes.map((_, level) => inputs[`x${level}`] as tf.TensorInfo);
+      return kernels.forward(backend as B, maps, inputs.rois as tf.TensorInfo, attributes);
+    },
+  });
+  tf.registerKernel({
+    kernelName: MULTILEVEL_ROI_ALIGN_GRAD,
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) =>
+      kernels.backward(
+        backend as B,
+        inputs.dy as tf.TensorInfo,
+        inputs.rois as tf.TensorInfo,
+        attrs as unknown as RoiAlignAttributes,
+      ),
+  });
+}

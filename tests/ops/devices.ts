@@ -1,0 +1,35 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-layers';
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
+
+/** Loads the optional native backend where it is installed; the name is a variable so that types do not depend on it. */
+async function hasTensorflow(): Promise<boolean> {
+  const name = '@tensorflow/tfjs-node';
+  try {
+    await import(/* @vite-ignore */ name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The backends that run in this process: cpu and wasm always, tensorflow where its addon loads. */
+export const devices: string[] = ['cpu', 'wasm', ...((await hasTensorflow()) ? ['tensorflow'] : [])];
+
+/** Makes a backend the current one. */
+export async function useDevice(device: string): Promise<void> {
+  if (!(await tf.setBackend(device))) throw new Error(`the ${device} backend did not start`);
+  await tf.ready();
+}
+
+/** The largest distance of two arrays of equal length. */
+export function maxDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw new Error(`lengths ${a.length} and ${b.length} differ`);
+  let most = 0;
+  for (let i = 0; i < a.length; i++) {
+    const d = Math.abs(a[i] - b[i]);
+    if (!(d <= most)) most = d;
+  }
+  return most;
+}

@@ -1,0 +1,226 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ArgumentError } from '../../../src/errors.js';
+import type { RoiAlignOptions } from '../../../src/ops/roi_align/geometry.js';
+import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
+import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
+import { roiAlign } from '../../../src/ops/roi_align/roi_align.js';
+import { toNchw, toNhwc } from '../../golden/layout.js';
+import { devices, maxDifference, useDevice } from '../devices.js';
+import { goldenCases } from '../golden_cases.js';
+
+type Shape4 = [number, number, number, number];
+
+const singles = goldenCases('roi_align').filter(({ view }) => view.wants('output'));
+const poolers = goldenCases('roi_pooler').filter(({ view }) => view.wants('output'));
+
+/** Repeatable numbers in [-1, 1). */
+function noise(length: number, seed: number): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return state / 2 ** 31;
+  });
+}
+
+/** A pyramid of two images with regions inside, outside, inverted and degenerate. */
+function problem(channels: number, samplingRatio: number, aligned: boolean) {
+  const shapes: Shape4[] = [
+    [2, 24, 31, channels],
+    [2, 12, 16, channels],
+    [2, 1, 1, channels],
+  ];
+  const maps = shapes.map((shape, level) =>
+    noise(
+      shape.reduce((a, b) => a * b),
+      level + 1,
+    ),
+  );
+  const random = noise(400, 9);
+  const rows: number[][] = [];
+  for (let r = 0; r < 60; r++) {
+    const [a, b, c, d] = random.subarray(4 * r, 4 * r + 4);
+    rows.push([r % 2, 60 + 90 * a, 50 + 70 * b, 60 + 90 * a + 60 * (c + 0.8), 50 + 70 * b + 60 * (d + 0.8)]);
+  }
+  rows.push(
+    [0, 0, 0, 124, 96],
+    [1, -900, -900, -800, -800],
+    [0, 500, 10, 600, 20],
+    [1, 30, 30, 30, 30],
+    [0, 50, 50, 20, 20],
+    [1, -3, -3, 130, 99],
+  );
+  rows.push([0, NaN, 0, 10, 10], [0, 0, 0, Infinity, 10]);
+  const levels = Int32Array.from(rows, (_, r) => (r === 5 ? -1 : r % 3));
+  const o: RoiAlignOptions = { outputSize: [7, 5], spatialScales: [1 / 4, 1 / 8, 1 / 128], samplingRatio, aligned };
+  return { shapes, maps, rois: Float32Array.from(rows.flat()), levels, o };
+}
+
+describe.each(devices)('RoIAlign on %s', (device) => {
+  beforeAll(() => useDevice(device));
+
+  it.each([
+    [5, 0, true],
+    [16, 0, true],
+    [23, 2, true],
+    [36, 0, false],
+    [4, 3, false],
+  ])('equals the plain loops: %i channels, sampling ratio %i, aligned %s', async (channels, samplingRatio, aligned) => {
+    const { shapes, maps, rois, levels, o } = problem(channels, samplingRatio, aligned);
+    const features = maps.map((map, level) => tf.tensor4d(map.slice(), shapes[level]));
+    const regions = tf.tensor2d(rois, [levels.length, 5]);
+    const before = tf.memory().numTensors;
+    const out = multilevelRoiAlign(features, regions, levels, o);
+    expect(tf.memory().numTensors).toBe(before + 1);
+    expect(out.shape).toEqual([levels.length, 7, 5, channels]);
+    expect(maxDifference(await out.data(), roiAlignReference(maps, shapes, rois, levels, o))).toBeLessThan(1e-6);
+
+    const dy = noise(out.size, 77);
+    const gradients = tf.grads((...x: tf.Tensor[]) => multilevelRoiAlign(x as tf.Tensor4D[], regions, levels, o))(
+      features,
+      tf.tensor(dy.slice(), out.shape),
+    );
+    const expected = roiAlignGradReference(dy, shapes, rois, levels, o);
+    for (let level = 0; level < 3; level++) {
+      expect(maxDifference(await gradients[level].data(), expected[level])).toBeLessThan(2e-5);
+    }
+    tf.dispose([features, regions, out, gradients]);
+  });
+
+  it.skipIf(singles.length === 0).each(singles.map((c) => [c.name, c] as const))(
+    'gives the recorded numbers: %s',
+    async (name, { view, file }) => {
+      const f = toNhwc(view.input('features'));
+      const features = tf.tensor4d(f.data, f.shape as Shape4);
+      const values = view.float32('rois');
+      const rois = tf.tensor2d(values, [values.length / 5, 5]);
+      const o = {
+        outputSize: view.required<[number, number]>('output_size'),
+        spatialScale: view.required<number>('spatial_scale'),
+        samplingRatio: view.required<number>('sampling_ratio'),
+        aligned: view.required<boolean>('aligned'),
+      };
+      const out = roiAlign(features, rois, o);
+      const forward = toNchw({ shape: out.shape, data: await out.data() });
+      expect(maxDifference(forward.data, file.get(`${name}.out.output`).data)).toBeLessThan(view.golden.atol);
+      const g = toNhwc(view.input('grad_output'));
+      const dx = tf.grad((x: tf.Tensor) => roiAlign(x as tf.Tensor4D, rois, o))(features, tf.tensor(g.data, g.shape));
+      const backward = toNchw({ shape: dx.shape, data: await dx.data() });
+      // The recorded gradients are float32 sums of hundreds of terms: up to 1.7e-5 away from float64.
+      expect(maxDifference(backward.data, file.get(`${name}.out.grad_input`).data)).toBeLessThan(2 * view.golden.atol);
+      tf.dispose([features, rois, out, dx]);
+    },
+  );
+
+  it.skipIf(poolers.length === 0).each(poolers.map((c) => [c.name, c] as const))(
+    'pools a pyramid as recorded: %s',
+    async (name, { view, file }) => {
+      const single = name === 'single_level';
+      const first = poolers[0].name;
+      const stored = (level: number) => toNhwc(file.get(`${first}.in.features.${level}`));
+      const features = (single ? [2] : [0, 1, 2, 3]).map((level) =>
+        tf.tensor4d(stored(level).data, stored(level).shape as Shape4),
+      );
+      const boxes = [0, 1].flatMap((image) => {
+        const values = file.get(`${first}.in.boxes${image}`).data;
+        return Array.from({ length: values.length / 4 }, (_, k) => [image, ...values.subarray(4 * k, 4 * k + 4)]);
+      });
+      const rois = tf.tensor2d(boxes);
+      const levels = single ? new Int32Array(boxes.length) : Int32Array.from(file.get(`${name}.out.levels`).data);
+      const size = view.required<number>('output_size');
+      const o: RoiAlignOptions = {
+        outputSize: [size, size],
+        spatialScales: view.required<number[]>('scales'),
+        samplingRatio: view.required<number>('sampling_ratio'),
+        aligned: view.required<string>('pooler_type') === 'ROIAlignV2',
+      };
+      const out = multilevelRoiAlign(features, rois, levels, o);
+      const forward = toNchw({ shape: out.shape, data: await out.data() });
+      expect(maxDifference(forward.data, file.get(`${name}.out.output`).data)).toBeLessThan(view.golden.atol);
+      if (view.wants('grad_features.0')) {
+        const g = toNhwc(file.get(`${name}.in.grad_output`));
+        const dx = tf.grads((...x: tf.Tensor[]) => multilevelRoiAlign(x as tf.Tensor4D[], rois, levels, o))(
+          features,
+          tf.tensor(g.data, g.shape),
+        );
+        for (let level = 0; level < 4; level++) {
+          const backward = toNchw({ shape: dx[level].shape, data: await dx[level].data() });
+          expect(maxDifference(backward.data, file.get(`${name}.out.grad_features.${level}`).data)).toBeLessThan(
+            view.golden.atol,
+          );
+        }
+        tf.dispose(dx);
+      }
+      tf.dispose([features, rois, out]);
+    },
+  );
+
+  it('means over a constant and interpolates a ramp', async () => {
+    // On a ramp of slope 1 a mean of samples is the value at the bin's centre: 0.5 px before it, as pixel k has its centre at k + 0.5.
+    const ramp = tf.tensor4d(
+      Float32Array.from({ length: 25 }, (_, k) => k % 5),
+      [1, 5, 5, 1],
+    );
+    const rois = tf.tensor2d([[0, 1, 1, 4, 4]]);
+    const out = roiAlign(ramp, rois, { outputSize: [1, 3], spatialScale: 1, samplingRatio: 2, aligned: true });
+    expect([...(await out.data())].map((v) => Math.round(v * 1e5) / 1e5)).toEqual([1, 2, 3]);
+    tf.dispose([ramp, rois, out]);
+  });
+
+  it('takes no regions, forward and backward', async () => {
+    const x = tf.ones([2, 6, 6, 8]) as tf.Tensor4D;
+    const rois = tf.tensor2d(new Float32Array(0), [0, 5]);
+    const o = { outputSize: [7, 7] as [number, number], spatialScale: 0.25, samplingRatio: 0, aligned: true };
+    const out = roiAlign(x, rois, o);
+    expect(out.shape).toEqual([0, 7, 7, 8]);
+    const dx = tf.grad((v: tf.Tensor) => roiAlign(v as tf.Tensor4D, rois, o))(x, tf.tensor(new Float32Array(0), [0, 7, 7, 8]));
+    expect(dx.shape).toEqual(x.shape);
+    expect(maxDifference(await dx.data(), new Float32Array(x.size))).toBe(0);
+    tf.dispose([x, rois, out, dx]);
+  });
+
+  it('leaves no tensors behind and repeats bit by bit', async () => {
+    const { shapes, maps, rois, levels, o } = problem(16, 0, true);
+    const features = maps.map((map, level) => tf.tensor4d(map, shapes[level]));
+    const regions = tf.tensor2d(rois, [levels.length, 5]);
+    const before = tf.memory().numTensors;
+    let first: Float32Array | undefined;
+    for (let run = 0; run < 3; run++) {
+      const { value, grads } = tf.valueAndGrads((...x: tf.Tensor[]) =>
+        tf.sum(tf.square(multilevelRoiAlign(x as tf.Tensor4D[], regions, levels, o))),
+      )(features);
+      const values = grads[0].dataSync<'float32'>().slice();
+      first ??= values;
+      expect(maxDifference(values, first)).toBe(0);
+      tf.dispose([value, grads]);
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([features, regions]);
+  });
+
+  it('does not mix up a disposed map with a new one', async () => {
+    const rois = tf.tensor2d([[0, 0, 0, 4, 4]]);
+    for (const value of [1, 2, 3]) {
+      const x = tf.fill([1, 4, 4, 4], value) as tf.Tensor4D;
+      for (const size of [1, 2]) {
+        const out = roiAlign(x, rois, { outputSize: [size, size], spatialScale: 1, samplingRatio: 0, aligned: true });
+        expect(maxDifference(await out.data(), new Float32Array(4 * size * size).fill(value))).toBeLessThan(1e-6);
+        out.dispose();
+      }
+      x.dispose();
+    }
+    rois.dispose();
+  });
+
+  it('says which argument does not fit', () => {
+    const x = tf.zeros([1, 4, 4, 4]) as tf.Tensor4D;
+    const o = { outputSize: [2, 2] as [number, number], spatialScales: [1], samplingRatio: 0, aligned: true };
+    const rois = tf.tensor2d([[1, 0, 0, 4, 4]]);
+    expect(() => multilevelRoiAlign([], rois, new Int32Array(1), o)).toThrow(ArgumentError);
+    expect(() => multilevelRoiAlign([x], rois, new Int32Array(1), o)).toThrow('Region 0 is of image 1; the batch has 1 images');
+    expect(() => multilevelRoiAlign([x], rois, Int32Array.of(2), o)).toThrow('Region 0 is on level 2');
+    expect(() => multilevelRoiAlign([x], rois, new Int32Array(2), o)).toThrow('2 levels for 1 rois');
+    expect(() => multilevelRoiAlign([x], rois, new Int32Array(1), { ...o, samplingRatio: -1 })).toThrow('samplingRatio is -1');
+    tf.dispose([x, rois]);
+  });
+});
