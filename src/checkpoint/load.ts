@@ -2,6 +2,7 @@ import { ArgumentError, CheckpointError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import type { Checkpoint } from './read.js';
 import { elementCount } from './tensor_data.js';
+import type { TensorData } from './tensor_data.js';
 
 /** A weight or buffer of a model, as the loader sees it. */
 export interface ModelParameter {
@@ -31,7 +32,7 @@ export interface LoadReport {
 }
 
 export interface LoadOptions {
-  /** Prefixes of names (`roi_heads.box_predictor`) whose parameters keep their initial values. */
+  /** Beginnings of names (`roi_heads.box_predictor`, `backbone.fpn`) whose parameters keep their initial values. */
   reinitialise?: readonly string[];
 }
 
@@ -76,7 +77,7 @@ export function loadCheckpoint(
   for (const parameter of parameters) {
     const stored = storedName(parameter.name, checkpoint);
     if (stored !== undefined) used.add(stored);
-    if (prefixes.some((prefix) => hasPrefix(parameter.name, prefix))) report.reinitialised.push(parameter.name);
+    if (prefixes.some((prefix) => parameter.name.startsWith(prefix))) report.reinitialised.push(parameter.name);
     else if (stored === undefined) missing.push(parameter.name);
     else assigned.push({ parameter, stored });
   }
@@ -107,6 +108,12 @@ export function loadCheckpoint(
   return report;
 }
 
+/** The tensor that a parameter of this name gets, under the file's own name or an alternative one. */
+export function tensorFor(name: string, checkpoint: Checkpoint): TensorData | undefined {
+  const stored = storedName(name, checkpoint);
+  return stored === undefined ? undefined : checkpoint.tensors.get(stored);
+}
+
 function storedName(name: string, { tensors, format, metadata }: Checkpoint): string | undefined {
   if (tensors.has(name)) return name;
   const withoutModel = name.replace(/^backbone\.bottom_up\.|^backbone\.|^roi_heads\.(?=res5\.)/, '');
@@ -119,17 +126,13 @@ function storedName(name: string, { tensors, format, metadata }: Checkpoint): st
 
 function checkPrefixes(prefixes: readonly string[], parameters: readonly ModelParameter[]): readonly string[] {
   for (const prefix of prefixes) {
-    if (parameters.some(({ name }) => hasPrefix(name, prefix))) continue;
+    if (parameters.some(({ name }) => name.startsWith(prefix))) continue;
     const parts = new Set(parameters.flatMap(({ name }) => name.split('.').map((_, i, all) => all.slice(0, i + 1).join('.'))));
     throw new ArgumentError(
       `reinitialise: no parameter of the model starts with '${prefix}'. Did you mean ${nearestNames(prefix, parts).join(', ')}?`,
     );
   }
   return prefixes;
-}
-
-function hasPrefix(name: string, prefix: string): boolean {
-  return name === prefix || name.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`);
 }
 
 function failOnOtherArchitecture(
@@ -164,9 +167,10 @@ function failOnMismatch({ source, tensors }: Checkpoint, missing: string[], miss
   );
 }
 
-function failOnNonFinite(values: Float32Array, name: string, shape: number[], source: string): void {
+/** @throws CheckpointError that names the tensor and the element of the first NaN or infinity. */
+export function failOnNonFinite(values: Float32Array, name: string, shape: number[], source: string): void {
   for (let i = 0; i < values.length; i++) {
-    // Only NaN and the infinities differ from themselves minus themselves plus zero.
+    // The difference is NaN for NaN and for the infinities only.
     if (values[i] - values[i] === 0) continue;
     throw new CheckpointError(
       `${source}: tensor '${name}' ${shapeText(shape)} holds ${values[i]} at element ${i}. ` +

@@ -12,21 +12,23 @@ export interface Safetensors {
   metadata: Record<string, string>;
 }
 
-/** A tensor to write: little-endian bytes in C order, or a typed array of them. */
+type NumberArray =
+  | Uint8Array
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint16Array
+  | Int8Array
+  | Int16Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A tensor to write: little-endian data in C order, or a function that makes it when its turn comes, so that only one is in memory. */
 export interface SafetensorsTensor {
   shape: readonly number[];
   dtype: ElementType;
-  data:
-    | Uint8Array
-    | Float32Array
-    | Float64Array
-    | Int32Array
-    | Uint16Array
-    | Int8Array
-    | Int16Array
-    | Uint32Array
-    | BigInt64Array
-    | BigUint64Array;
+  data: NumberArray | (() => NumberArray);
 }
 
 /**
@@ -105,10 +107,7 @@ export async function writeSafetensors(
   let offset = 0;
   for (const [name, { shape, dtype, data }] of ordered) {
     const wanted = elementCount(shape) * ELEMENT_SIZES[dtype];
-    if (data.byteLength !== wanted)
-      throw new CheckpointError(
-        `tensor '${name}' of shape [${shape.join(', ')}] (${dtype}) needs ${wanted} bytes, not ${data.byteLength}.`,
-      );
+    if (typeof data !== 'function') checkLength(name, shape, dtype, data);
     header[name] = { dtype, shape, data_offsets: [offset, offset + wanted] };
     offset += wanted;
   }
@@ -121,7 +120,19 @@ export async function writeSafetensors(
 
 function* chunks(header: Uint8Array, tensors: [string, SafetensorsTensor][]): Iterable<Uint8Array> {
   yield header;
-  for (const [, { data }] of tensors) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  for (const [name, { shape, dtype, data }] of tensors) {
+    const made = typeof data === 'function' ? data() : data;
+    checkLength(name, shape, dtype, made);
+    yield new Uint8Array(made.buffer, made.byteOffset, made.byteLength);
+  }
+}
+
+function checkLength(name: string, shape: readonly number[], dtype: ElementType, data: NumberArray): void {
+  const wanted = elementCount(shape) * ELEMENT_SIZES[dtype];
+  if (data.byteLength === wanted) return;
+  throw new CheckpointError(
+    `tensor '${name}' of shape [${shape.join(', ')}] (${dtype}) needs ${wanted} bytes, not ${data.byteLength}.`,
+  );
 }
 
 function isElementType(name: string): name is ElementType {
