@@ -80,8 +80,11 @@ function suggestions(full: string, prefix: string, section: Section): string {
 /** The checked value of a field; a string is read as a Python literal where the field is no string. */
 export function checkValue(field: Field<unknown>, raw: unknown, key: string, where: string): unknown {
   let value = raw;
-  if (typeof raw === 'string' && field.kind !== 'string')
-    value = parsePythonLiteral(raw) ?? parsePythonLiteral(`(${raw})`) ?? raw;
+  if (typeof raw === 'string' && field.kind !== 'string') {
+    // The second reading is of a list without its brackets; null is a value, so ?? would not do.
+    const literal = [raw, `(${raw})`].map(parsePythonLiteral).find((v) => v !== undefined);
+    if (literal !== undefined) value = literal;
+  }
   if (value === null && field.rules.nullable) return null;
   if (!CHECKS[field.kind](value))
     throw new ConfigError(

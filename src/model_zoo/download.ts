@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeFileAtomic } from '../atomic_file.js';
+import { ZooError } from '../errors.js';
+import { downloadAttempt, PartMismatchError, TransientError, type PartState } from './download_attempt.js';
+
+/** How a download goes and is watched. */
+export interface DownloadOptions {
+  /** Called as bytes come: so many of so many; the total is unknown where the server does not say. */
+  onProgress?: (received: number, total: number | undefined) => void;
+  /** Attempts without a single new byte before giving up (default 5). */
+  attempts?: number;
+  /** Wait before the second attempt in milliseconds, doubled each time (default 500). */
+  backoffMs?: number;
+  /** Give an attempt up after so many milliseconds without a byte (default 30000). */
+  idleMs?: number;
+  /** Stops the download; the part stays and a later call goes on from it. */
+  signal?: AbortSignal;
+  /** First digits of the file's MD5, where its publisher tells them. */
+  md5Prefix?: string;
+  /** For tests and proxies; the default is the global fetch. */
+  fetch?: typeof fetch;
+}
+
+/** What is recorded beside a downloaded file, as `<file>.json`. */
+export interface DownloadRecord {
+  url: string;
+  size: number;
+  /** Lower-case hexadecimal. */
+  sha256: string;
+}
+
+/**
+ * Downloads a file: resumes what an earlier attempt left, retries, checks length and MD5, records size and SHA-256 beside it, and puts it in place by a rename.
+ * @throws ZooError naming the address and the reason
+ */
+export async function download(url: string, target: string, options: DownloadOptions = {}): Promise<DownloadRecord> {
+  await mkdir(dirname(target), { recursive: true });
+  const release = await takeLock(`${target}.lock`);
+  try {
+    const part = `${target}.part`;
+    await fetchPart(url, part, options);
+    const hashes = await hashFile(part);
+    if (options.md5Prefix && !hashes.md5.startsWith(options.md5Prefix)) {
+      await dropPart(part);
+      throw new ZooError(
+        `${url}: the file that came is damaged or another one: its MD5 begins ${hashes.md5.slice(0, options.md5Prefix.length)}, published is ${options.md5Prefix}; try again`,
+      );
+    }
+    const record: DownloadRecord = { url, size: hashes.size, sha256: hashes.sha256 };
+    await writeFileAtomic(`${target}.json`, `${JSON.stringify(record, null, 2)}\n`);
+    await rename(part, target);
+    await rm(`${part}.json`, { force: true });
+    return record;
+  } finally {
+    await release();
+  }
+}
+
+async function fetchPart(url: string, part: string, o: DownloadOptions): Promise<void> {
+  const { attempts = 5, backoffMs = 500, idleMs = 30_000 } = o;
+  let state = await readState(part, url);
+  if (state.url !== url) await dropPart(part);
+  state.url = url;
+  for (let failures = 0; ;) {
+    // 'r+' keeps what is there; 'a' would ignore the write position.
+    const file = await open(part, 'r+').catch(() => open(part, 'w+'));
+    const before = (await file.stat()).size;
+    try {
+      if (before > 0 && before === state.total) return;
+      await downloadAttempt(url, file, before, state, {
+        fetch: o.fetch ?? fetch,
+        signal: o.signal,
+        idleMs,
+        onBytes: (received, total) => o.onProgress?.(received, total),
+        onState: async (next) => {
+          state = next;
+          await writeFileAtomic(`${part}.json`, JSON.stringify(next));
+        },
+      });
+      await file.sync();
+      return;
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+      // Bytes beyond the announced end would be taken for the file's own at the next attempt.
+      const after = (await file.stat()).size;
+      if (error instanceof PartMismatchError || (state.total !== undefined && after > state.total)) await file.truncate(0);
+      failures = after > before ? 1 : failures + 1;
+      if (failures >= attempts)
+        throw new ZooError(
+          `${url}: the download failed ${attempts} times, at last because ${error.message}; a later call goes on where it stopped`,
+          {
+            cause: error,
+          },
+        );
+    } finally {
+      await file.close();
+    }
+    await sleep(backoffMs * 2 ** (failures - 1), undefined, { signal: o.signal });
+  }
+}
+
+async function readState(part: string, url: string): Promise<PartState> {
+  try {
+    return JSON.parse(await readFile(`${part}.json`, 'utf8')) as PartState;
+  } catch {
+    return { url };
+  }
+}
+
+async function dropPart(part: string): Promise<void> {
+  await rm(part, { force: true });
+  await rm(`${part}.json`, { force: true });
+}
+
+/** SHA-256 and MD5 in lower-case hexadecimal, and the size in bytes, in one pass. */
+export async function hashFile(path: string): Promise<{ sha256: string; md5: string; size: number }> {
+  const sha256 = createHash('sha256');
+  const md5 = createHash('md5');
+  let size = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    sha256.update(chunk);
+    md5.update(chunk);
+    size += chunk.length;
+  }
+  return { sha256: sha256.digest('hex'), md5: md5.digest('hex'), size };
+}
+
+/** Two processes must not write one part. A lock whose process is gone is taken over. */
+async function takeLock(path: string): Promise<() => Promise<void>> {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      const file = await open(path, 'wx');
+      await file.writeFile(String(process.pid));
+      await file.close();
+      return () => rm(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+    if (isRunning(owner)) throw new ZooError(`process ${owner} is downloading the same file (${path}); wait for it`);
+    await rm(path, { force: true });
+  }
+  throw new ZooError(`${path} cannot be taken; another process is downloading the same file`);
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
