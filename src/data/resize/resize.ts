@@ -1,0 +1,219 @@
+import { ArgumentError } from '../../errors.js';
+
+/** Samples of a picture, [height, width, channels] interleaved. */
+export interface PixelArray {
+  data: Uint8Array;
+  height: number;
+  width: number;
+  channels: number;
+}
+
+/** Pillow's `PRECISION_BITS` for 8-bit samples: 32 - 8 - 2. */
+const PRECISION_BITS = 22;
+
+/**
+ * The output shape of Detectron2's `ResizeShortestEdge`: the short side becomes `shortEdge` unless the long side would exceed `maxSize`.
+ * @returns [height, width] in pixels
+ */
+export function resizeShortestEdgeShape(height: number, width: number, shortEdge: number, maxSize: number): [number, number] {
+  const scale = shortEdge / Math.min(height, width);
+  let newHeight = height < width ? shortEdge : scale * height;
+  let newWidth = height < width ? scale * width : shortEdge;
+  // The limit is applied to the unrounded sizes; rounding comes last.
+  if (Math.max(newHeight, newWidth) > maxSize) {
+    const shrink = maxSize / Math.max(newHeight, newWidth);
+    newHeight *= shrink;
+    newWidth *= shrink;
+  }
+  return [Math.floor(newHeight + 0.5), Math.floor(newWidth + 0.5)];
+}
+
+/**
+ * Pillow's `resize(..., BILINEAR)` on 8-bit samples, equal to the bit: a triangle filter that widens when shrinking (antialias),
+ * 22-bit fixed-point weights, first along x, then along y with 8-bit samples in between; an axis that keeps its size is not touched.
+ * @param image uint8 [height, width, channels]
+ * @returns uint8 [height, width, channels] of the new size; a copy when the size is unchanged
+ * @throws ArgumentError for a size that is not a positive integer, or data that does not fit its shape
+ */
+export function resizeBilinear(image: PixelArray, height: number, width: number): Uint8Array {
+  checkImage(image, height, width);
+  const { channels } = image;
+  let { data } = image;
+  if (width !== image.width) {
+    data = resizeRows(data, image.height, image.width, channels, width);
+  }
+  if (height !== image.height) {
+    data = resizeColumns(data, width * channels, triangleWeights(image.height, height), height);
+  }
+  return data === image.data ? data.slice() : data;
+}
+
+/**
+ * Pillow's `resize(..., NEAREST)`, which Detectron2 uses for 8-bit label maps: output pixel i takes input pixel floor((i + 0.5) * scale).
+ * @param image uint8 [height, width, channels]
+ */
+export function resizeNearest(image: PixelArray, height: number, width: number): Uint8Array {
+  checkImage(image, height, width);
+  const columns = nearestIndices(image.width, width);
+  const rows = nearestIndices(image.height, height);
+  return gather(image.data, image, rows, columns, new Uint8Array(height * width * image.channels));
+}
+
+/** Typed arrays that label maps other than 8-bit ones come in. */
+export type LabelArray = Int32Array | Int16Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
+
+/**
+ * PyTorch's `interpolate(mode='nearest')`, which Detectron2 uses for label maps that are not 8-bit: output pixel i takes floor(i * scale), in float32.
+ * @param labels [height, width], any type but uint8 (that one follows Pillow: `resizeNearest`)
+ */
+export function resizeNearestLabels<T extends LabelArray>(
+  labels: { data: T; height: number; width: number },
+  height: number,
+  width: number,
+): T {
+  const source = { ...labels, channels: 1 };
+  checkImage(source, height, width);
+  const columns = torchNearestIndices(labels.width, width);
+  const rows = torchNearestIndices(labels.height, height);
+  const Type = labels.data.constructor as new (length: number) => T;
+  return gather(labels.data, source, rows, columns, new Type(height * width));
+}
+
+function checkImage(
+  image: { data: { length: number }; height: number; width: number; channels: number },
+  height: number,
+  width: number,
+): void {
+  if (!(Number.isInteger(height) && Number.isInteger(width) && height > 0 && width > 0)) {
+    throw new ArgumentError(`resize: the new size must be positive integers, not ${height} x ${width}`);
+  }
+  const expected = image.height * image.width * image.channels;
+  if (image.data.length !== expected || expected === 0) {
+    throw new ArgumentError(
+      `resize: ${image.data.length} samples do not make an image of ${image.height} x ${image.width} x ${image.channels} (height x width x channels)`,
+    );
+  }
+}
+
+interface Weights {
+  /** First input position of each output position. */
+  starts: Int32Array;
+  /** Number of input positions of each output position. */
+  lengths: Int32Array;
+  /** [outputs, stride] fixed-point weights. */
+  values: Int32Array;
+  stride: number;
+}
+
+/** Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc` for the triangle filter over the whole axis. */
+function triangleWeights(inputSize: number, outputSize: number): Weights {
+  const scale = inputSize / outputSize;
+  const support = Math.max(scale, 1);
+  const stride = Math.ceil(support) * 2 + 1;
+  const starts = new Int32Array(outputSize);
+  const lengths = new Int32Array(outputSize);
+  const values = new Int32Array(outputSize * stride);
+  const weights = new Float64Array(stride);
+  const inverse = 1 / support;
+  for (let i = 0; i < outputSize; i++) {
+    const center = (i + 0.5) * scale;
+    const first = Math.max(Math.trunc(center - support + 0.5), 0);
+    const length = Math.min(Math.trunc(center + support + 0.5), inputSize) - first;
+    let sum = 0;
+    for (let x = 0; x < length; x++) {
+      const distance = Math.abs((x + first - center + 0.5) * inverse);
+      weights[x] = distance < 1 ? 1 - distance : 0;
+      sum += weights[x];
+    }
+    for (let x = 0; x < length; x++) {
+      const normalised = sum !== 0 ? weights[x] / sum : weights[x];
+      values[i * stride + x] = Math.trunc(0.5 + normalised * (1 << PRECISION_BITS));
+    }
+    starts[i] = first;
+    lengths[i] = length;
+  }
+  return { starts, lengths, values, stride };
+}
+
+// No clipping below: the weights are not negative and add up to 1 within rounding, so a sum of 8-bit samples stays inside 0..255 and 32 bits.
+
+function resizeRows(data: Uint8Array, height: number, inputWidth: number, channels: number, width: number): Uint8Array {
+  const { starts, lengths, values, stride } = triangleWeights(inputWidth, width);
+  const out = new Uint8Array(height * width * channels);
+  const half = 1 << (PRECISION_BITS - 1);
+  let o = 0;
+  for (let y = 0; y < height; y++) {
+    const row = y * inputWidth * channels;
+    for (let x = 0; x < width; x++) {
+      let k = x * stride;
+      const end = k + lengths[x];
+      let s = row + starts[x] * channels;
+      if (channels === 3) {
+        let a = half;
+        let b = half;
+        let c = half;
+        for (; k < end; k++, s += 3) {
+          const weight = values[k];
+          a = (a + Math.imul(data[s], weight)) | 0;
+          b = (b + Math.imul(data[s + 1], weight)) | 0;
+          c = (c + Math.imul(data[s + 2], weight)) | 0;
+        }
+        out[o] = a >> PRECISION_BITS;
+        out[o + 1] = b >> PRECISION_BITS;
+        out[o + 2] = c >> PRECISION_BITS;
+        o += 3;
+      } else {
+        for (let channel = 0; channel < channels; channel++, s++) {
+          let sum = half;
+          for (let j = k, p = s; j < end; j++, p += channels) sum = (sum + Math.imul(data[p], values[j])) | 0;
+          out[o++] = sum >> PRECISION_BITS;
+        }
+      }
+    }
+  }
+  return out;
+}
+
+function resizeColumns(data: Uint8Array, rowLength: number, weights: Weights, height: number): Uint8Array {
+  const { starts, lengths, values, stride } = weights;
+  const out = new Uint8Array(height * rowLength);
+  const sums = new Int32Array(rowLength);
+  for (let y = 0; y < height; y++) {
+    sums.fill(1 << (PRECISION_BITS - 1));
+    for (let k = 0; k < lengths[y]; k++) {
+      const weight = values[y * stride + k];
+      const start = (starts[y] + k) * rowLength;
+      for (let x = 0; x < rowLength; x++) sums[x] += Math.imul(data[start + x], weight);
+    }
+    const start = y * rowLength;
+    for (let x = 0; x < rowLength; x++) out[start + x] = sums[x] >> PRECISION_BITS;
+  }
+  return out;
+}
+
+function nearestIndices(inputSize: number, outputSize: number): Int32Array {
+  const scale = inputSize / outputSize;
+  return Int32Array.from({ length: outputSize }, (_, i) => Math.min(Math.floor((i + 0.5) * scale), inputSize - 1));
+}
+
+function torchNearestIndices(inputSize: number, outputSize: number): Int32Array {
+  const scale = Math.fround(inputSize / outputSize);
+  return Int32Array.from({ length: outputSize }, (_, i) => Math.min(Math.floor(Math.fround(i * scale)), inputSize - 1));
+}
+
+function gather<T extends Uint8Array | LabelArray>(
+  data: T,
+  { width, channels }: { width: number; channels: number },
+  rows: Int32Array,
+  columns: Int32Array,
+  out: T,
+): T {
+  let o = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const s = (row * width + column) * channels;
+      for (let c = 0; c < channels; c++) out[o++] = data[s + c];
+    }
+  }
+  return out;
+}
