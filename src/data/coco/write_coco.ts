@@ -1,4 +1,3 @@
-import { writeFileAtomic } from '../../atomic_file.js';
 import { rleArea } from '../rle/rle.js';
 import { segmentationToRle } from '../rle/segmentation.js';
 import type { CocoAnnotation, CocoDataset, CocoResult } from './coco_types.js';
@@ -59,11 +58,14 @@ function boxArea([x, y, w, h]: readonly number[]): number {
 
 /** Writes an annotation file, record by record and atomically. Ends with a newline. */
 export async function writeCocoDataset(path: string, dataset: CocoDataset): Promise<void> {
+  // Loaded late, so that the rest of this file runs in a browser.
+  const { writeFileAtomic } = await import('../../atomic_file.js');
   await writeFileAtomic(path, datasetChunks(dataset));
 }
 
 /** Writes a results file. */
 export async function writeCocoResults(path: string, results: readonly CocoResult[]): Promise<void> {
+  const { writeFileAtomic } = await import('../../atomic_file.js');
   await writeFileAtomic(path, encoded(listPieces(results, '\n')));
 }
 
