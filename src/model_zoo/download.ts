@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileAtomic } from '../atomic_file.js';
@@ -78,7 +78,8 @@ async function fetchPart(url: string, part: string, o: DownloadOptions): Promise
         onBytes: (received, total) => o.onProgress?.(received, total),
         onState: async (next) => {
           state = next;
-          await writeFileAtomic(`${part}.json`, JSON.stringify(next));
+          // A damaged note only costs a fresh start, so it need not be synced.
+          await writeFile(`${part}.json`, JSON.stringify(next));
         },
       });
       await file.sync();
