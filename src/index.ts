@@ -1,0 +1,19 @@
+/**
+ * Mask R-CNN in pure TypeScript: Detectron2's models, weights and numbers on TensorFlow.js.
+ *
+ * Letters in shapes: N images, H W pixels, C channels, L levels, A anchors per location, R regions, K classes, D detections.
+ * Layout is NHWC; boxes are (x0, y0, x1, y1) in pixels.
+ *
+ * @packageDocumentation
+ */
+export { readImage, type Image, type ImageFormat, type ReadImageOptions } from './data/image_io/read_image.js';
+export { rleFromString, rleToString, decodeRle, encodeRle, type Rle } from './data/rle/rle.js';
+export { InstanceMask } from './structures/masks/lazy_mask.js';
+export { Prediction, type BoxXyxy, type CocoResult, type Instance, type StageMilliseconds } from './structures/prediction.js';
+export { Predictor, type PredictOptions, type PredictorOptions } from './engine/predictor.js';
+export { type ImageInput, type RawPixels } from './engine/image_input.js';
+export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';
+export { startBackend, type BackendInfo, type Device } from './backends/select.js';
+export { getConfig, dumpConfig, type Config } from './config/index.js';
+export { Drawing, type DrawOptions } from './visualization/drawing.js';
+export * from './errors.js';

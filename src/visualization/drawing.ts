@@ -1,0 +1,57 @@
+import type { Image } from '../data/image_io/pixel_formats.js';
+import { ArgumentError } from '../errors.js';
+import type { Instance } from '../structures/prediction.js';
+import { drawInstances, type DrawnInstance, type DrawInstancesOptions } from './draw.js';
+import { drawInstancesSvg } from './svg.js';
+
+/** What an overlay shows. */
+export type DrawOptions = DrawInstancesOptions;
+
+/** An overlay of instances on their picture, made when it is asked for. */
+export class Drawing {
+  /** @internal */
+  constructor(
+    private readonly image: Image,
+    private readonly instances: readonly Instance[],
+    private readonly options: DrawOptions,
+  ) {}
+
+  /** @returns the bytes of a PNG file of the picture's size */
+  async toPng(): Promise<Uint8Array> {
+    return drawInstances(this.image, this.drawn(), this.options);
+  }
+
+  /** @returns an SVG document with the picture inside */
+  async toSvg(): Promise<string> {
+    const { default: sharp } = await import('sharp');
+    const { data, height, width } = this.image;
+    const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
+      .jpeg({ quality: 90 })
+      .toBuffer();
+    return drawInstancesSvg(
+      { href: `data:image/jpeg;base64,${jpeg.toString('base64')}` },
+      height,
+      width,
+      this.drawn(),
+      this.options,
+    );
+  }
+
+  /** Writes `.png` or `.svg`, by the name's end, in one piece. */
+  async toFile(path: string): Promise<void> {
+    const { writeFileAtomic } = await import('../atomic_file.js');
+    if (/\.svg$/i.test(path)) return writeFileAtomic(path, await this.toSvg());
+    if (/\.png$/i.test(path)) return writeFileAtomic(path, await this.toPng());
+    throw new ArgumentError(`The drawing cannot be written to ${path}: expected a name that ends in .png or .svg.`);
+  }
+
+  private drawn(): DrawnInstance[] {
+    return this.instances.map(({ box, score, className, classIndex, mask }) => ({
+      box,
+      score,
+      className,
+      classIndex,
+      ...(mask ? { bitmap: mask.crop() } : {}),
+    }));
+  }
+}
