@@ -1,0 +1,71 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { BackendError } from '../errors.js';
+import { corePathFrom, refuseSecondCore } from './core_copies.js';
+import { findNativePackages, type NativePackage } from './native_package.js';
+import { supplyRemovedUtil } from './util_shim.js';
+
+/** The one command that gives a machine the native backend. */
+export const SETUP_COMMAND = 'npx maskrcnn setup';
+
+interface Binding {
+  TF_Version?: string;
+  isUsingGpuDevice?: () => boolean;
+}
+
+/**
+ * Loads the first installed tfjs-node that works and makes it TensorFlow.js's backend `tensorflow`.
+ *
+ * @returns a description with the versions.
+ * @throws BackendError with the reason and the command that fixes it: not installed, addon missing, library that does not load, second tfjs-core.
+ */
+export async function startTensorflow(packages: NativePackage[] = findNativePackages()): Promise<string> {
+  if (tf.findBackendFactory('tensorflow')) {
+    await activate();
+    return describe('the tfjs-node that this process had loaded');
+  }
+  if (packages.length === 0) {
+    throw new BackendError(`device tensorflow: @tensorflow/tfjs-node is not installed. Run \`${SETUP_COMMAND}\`.`);
+  }
+  const reasons: string[] = [];
+  for (const candidate of packages) {
+    const reason = load(candidate);
+    if (reason === undefined) {
+      await activate();
+      return describe(`${candidate.name} ${candidate.version}`);
+    }
+    reasons.push(`${candidate.name} ${candidate.version} (${candidate.folder}): ${reason}`);
+  }
+  throw new BackendError(`device tensorflow: ${reasons.join('; ')}. Run \`${SETUP_COMMAND}\`.`);
+}
+
+/** Loads one package; answers with the reason where it cannot. A second tfjs-core is thrown: set-up does not cure it. */
+function load(candidate: NativePackage): string | undefined {
+  refuseSecondCore(corePathFrom(import.meta.url), candidate.core, candidate.name);
+  if (!candidate.addonExists) return 'its compiled addon is missing';
+  supplyRemovedUtil();
+  // libtensorflow prints its processor features on stderr unless told not to.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  const require = createRequire(join(candidate.folder, 'package.json'));
+  try {
+    // The addon first: where the library does not load, no kernel has been registered yet and the next package can be tried cleanly.
+    require(candidate.addon);
+    require(candidate.folder);
+    return undefined;
+  } catch (error) {
+    return `does not load: ${String(error instanceof Error ? error.message : error).split('\n')[0]}`;
+  }
+}
+
+async function activate(): Promise<void> {
+  if (!(await tf.setBackend('tensorflow')))
+    throw new BackendError(`device tensorflow: the backend refused to start. Run \`${SETUP_COMMAND}\`.`);
+  await tf.ready();
+}
+
+function describe(by: string): string {
+  const { binding } = tf.backend() as unknown as { binding?: Binding };
+  const version = binding?.TF_Version ? `libtensorflow ${binding.TF_Version}` : 'libtensorflow';
+  return `${version} through ${by}, ${binding?.isUsingGpuDevice?.() ? 'GPU' : 'CPU'}`;
+}
