@@ -15,7 +15,7 @@ export interface Detections {
   readonly boxes: Float32Array<ArrayBuffer>;
   readonly scores: Float32Array<ArrayBuffer>;
   readonly classes: Int32Array<ArrayBuffer>;
-  /** The proposal each one came from. */
+  /** The proposal each one came from, counted among the rows whose numbers are all finite. */
   readonly rows: Int32Array<ArrayBuffer>;
 }
 
@@ -36,10 +36,12 @@ export function fastRcnnInference(
   const columns = rows === 0 ? 1 : scores.length / rows;
   const boxColumns = rows === 0 ? 4 : boxes.length / rows;
   const threshold = Math.fround(scoreThreshold);
-  const found: { row: number; label: number }[] = [];
-  for (let row = 0; row < rows; row++) {
+  const found: { row: number; finiteRow: number; label: number }[] = [];
+  for (let row = 0, finiteRow = 0; row < rows; row++) {
     if (!isFiniteRow(boxes, row * boxColumns, boxColumns) || !isFiniteScores(scores, row * columns, columns)) continue;
-    for (let label = 0; label < columns - 1; label++) if (scores[row * columns + label] > threshold) found.push({ row, label });
+    for (let label = 0; label < columns - 1; label++)
+      if (scores[row * columns + label] > threshold) found.push({ row, finiteRow, label });
+    finiteRow++;
   }
   const candidateBoxes = new Float32Array(found.length * 4);
   const candidateScores = new Float32Array(found.length);
@@ -63,7 +65,7 @@ export function fastRcnnInference(
     result.boxes.set(candidateBoxes.subarray(from * 4, from * 4 + 4), i * 4);
     result.scores[i] = candidateScores[from];
     result.classes[i] = candidateClasses[from];
-    result.rows[i] = found[from].row;
+    result.rows[i] = found[from].finiteRow;
   });
   return result;
 }
