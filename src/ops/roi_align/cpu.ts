@@ -11,7 +11,7 @@ interface CpuBackend {
 const hosts = new HostRoiAlignOf<CpuBackend>((backend) => ({
   has: (dataId) => backend.data.has(dataId),
   read: (tensor) => backend.data.get(tensor.dataId).values as Float32Array,
-  make: (values, shape) => backend.makeTensorInfo(shape, 'float32', values),
+  make: (values, shape) => backend.makeTensorInfo(shape, 'float32', values.slice()),
 }));
 
 registerRoiAlign<CpuBackend>('cpu', {

@@ -9,8 +9,12 @@ export interface HostTensors {
   /** Whether the data still exist; the copy of disposed data is dropped. */
   has(dataId: DataId): boolean;
   read(tensor: TensorInfo): Float32Array;
+  /** Makes a tensor of a copy of the values, which lie in the kernels' memory and are overwritten after the call. */
   make(values: Float32Array, shape: number[]): TensorInfo;
 }
+
+/** Results begin this many bytes after an aligned address: TensorFlow would share, not copy, memory aligned to 64 bytes. */
+const UNALIGNED = 16;
 
 const size = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
 
@@ -32,12 +36,13 @@ export class HostRoiAlign {
     this.dropCopies();
     const used = new Set(levels);
     const addresses = maps.map((map, level) => (used.has(level) ? this.copyOf(map) : 0));
-    const pooled = this.arena.allocate(4 * size(shape));
+    const block = this.arena.allocate(UNALIGNED + 4 * size(shape));
+    const pooled = block + UNALIGNED;
     try {
       this.run('roiAlignForward', rois, attributes, addresses, pooled);
-      return this.tensors.make(this.arena.floats(pooled, size(shape)).slice(), shape);
+      return this.tensors.make(this.arena.floats(pooled, size(shape)), shape);
     } finally {
-      this.arena.release(pooled);
+      this.arena.release(block);
     }
   }
 
@@ -46,15 +51,13 @@ export class HostRoiAlign {
     const { shapes } = attributes;
     this.dropCopies();
     const sizes = shapes.map(size);
-    const blocks = [size(dy.shape), ...sizes].map((length) => this.arena.allocate(4 * length));
+    const blocks = [size(dy.shape), ...sizes].map((length) => this.arena.allocate(UNALIGNED + 4 * length));
     try {
-      const [pooled, ...addresses] = blocks;
+      const [pooled, ...addresses] = blocks.map((block) => block + UNALIGNED);
       if (size(dy.shape) > 0) this.arena.floats(pooled, size(dy.shape)).set(this.tensors.read(dy));
       addresses.forEach((address, level) => this.arena.floats(address, sizes[level]).fill(0));
       if (size(dy.shape) > 0) this.run('roiAlignBackward', rois, attributes, addresses, pooled);
-      return addresses.map((address, level) =>
-        this.tensors.make(this.arena.floats(address, sizes[level]).slice(), shapes[level]),
-      );
+      return addresses.map((address, level) => this.tensors.make(this.arena.floats(address, sizes[level]), shapes[level]));
     } finally {
       for (const block of blocks) this.arena.release(block);
     }
