@@ -98,13 +98,19 @@ export function loadCheckpoint(
     pairs.push({ parameter, values });
   }
   failOnMismatch(checkpoint, missing, misshapen);
+  for (const name of tensors.keys()) {
+    if (!used.has(name)) (HARMLESS.some((pattern) => pattern.test(name)) ? report.harmless : report.unused).push(name);
+  }
+  failOnDeeperNetwork(
+    source,
+    report.unused.filter((name) => !prefixes.some((prefix) => name.startsWith(prefix))),
+    parameters,
+  );
   for (const { parameter, values } of pairs) {
     parameter.set(values);
     report.loaded.push(parameter.name);
     if (parameter.shape.length === 2 || parameter.shape.length === 4) report.transposed.push(parameter.name);
   }
-  for (const name of tensors.keys())
-    if (!used.has(name)) (HARMLESS.some((pattern) => pattern.test(name)) ? report.harmless : report.unused).push(name);
   return report;
 }
 
@@ -149,6 +155,22 @@ function failOnOtherArchitecture(
       `Missing: ${some(missing)}. In the file, but not in the model: ${some(strangers)}. ` +
       'Give the configuration that these weights were made with, or name what may start afresh in `reinitialise`.',
   );
+}
+
+/** Weights of a deeper network hold all names of a shallower one, and may hold its shapes: the blocks left over give them away. */
+function failOnDeeperNetwork(source: string, unused: string[], parameters: readonly ModelParameter[]): void {
+  const known = new Set(parameters.map(({ name }) => withoutNumbers(name)));
+  const further = unused.filter((name) => known.has(withoutNumbers(name)));
+  if (further.length === 0) return;
+  throw new CheckpointError(
+    `${source}: looks like the weights of a deeper network: it has ${further.length} tensors of further layers that the model lacks: ${some(further)}. ` +
+      'Give the configuration that these weights were made with (MODEL.RESNETS.DEPTH, NUM_CONV, NUM_FC).',
+  );
+}
+
+/** The name with the numbers of blocks and of a head's layers left out; stages (res4) and pyramid levels (fpn_output4) keep theirs, since a model may well use fewer. */
+function withoutNumbers(name: string): string {
+  return name.replace(/\.\d+(?=\.)/g, '.#').replace(/(\.(?:mask_fcn|conv_fcn|conv|fc))\d+(?=\.)/g, '$1#');
 }
 
 function failOnMismatch({ source, tensors }: Checkpoint, missing: string[], misshapen: string[]): void {

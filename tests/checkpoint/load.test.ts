@@ -121,6 +121,21 @@ describe('loadCheckpoint', () => {
     );
   });
 
+  it('tells a deeper network by the layers left over, but accepts heads that the model does without', () => {
+    const { parameters } = model({ ...shapes, 'res4.0.conv1.weight': [2] });
+    const deeper = checkpointOf({ ...shapes, 'res4.0.conv1.weight': [2], 'res4.1.conv1.weight': [2] });
+    expect(() => loadCheckpoint(deeper, parameters)).toThrow(
+      /w\.pkl: looks like the weights of a deeper network: it has 1 tensors.*res4\.1\.conv1\.weight/,
+    );
+    const masks = checkpointOf({
+      ...shapes,
+      'res4.0.conv1.weight': [2],
+      'roi_heads.mask_head.predictor.weight': [2],
+      'res5.0.conv1.weight': [2],
+    });
+    expect(loadCheckpoint(masks, parameters).unused).toEqual(['roi_heads.mask_head.predictor.weight', 'res5.0.conv1.weight']);
+  });
+
   it('finds a bare backbone under any prefix', () => {
     const wanted = { 'backbone.res2.0.conv1.weight': [2, 1, 1, 1], 'roi_heads.res5.0.conv1.weight': [2, 1, 1, 1] };
     const caffe2 = checkpointOf(
