@@ -2,14 +2,14 @@ import type { Config } from './schema.js';
 
 type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
 
-const NORMS = ['', 'FrozenBN', 'BN', 'SyncBN', 'GN'];
+const NORMS = ['', 'FrozenBN', 'GN'];
 const POOLERS = ['ROIAlign', 'ROIAlignV2'];
 
 // Each rule is a setting whose silent neglect would change the results of inference.
 const RULES: Rule[] = [
   [
     'MODEL.META_ARCHITECTURE',
-    ({ MODEL }) => !['GeneralizedRCNN', 'ProposalNetwork'].includes(MODEL.META_ARCHITECTURE),
+    ({ MODEL }) => MODEL.META_ARCHITECTURE !== 'GeneralizedRCNN',
     ({ MODEL }) => MODEL.META_ARCHITECTURE,
   ],
   ['MODEL.BACKBONE.NAME', ({ MODEL }) => MODEL.BACKBONE.NAME !== 'build_resnet_fpn_backbone', ({ MODEL }) => MODEL.BACKBONE.NAME],
