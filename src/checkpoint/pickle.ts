@@ -32,11 +32,6 @@ export class LongText {
     private readonly target?: Uint8Array,
   ) {}
 
-  text(): string {
-    if (this.decoded) return latin1Text(this.decoded);
-    return new TextDecoder().decode(this.utf8);
-  }
-
   /** The characters as bytes. @throws CheckpointError for a character above 255. */
   latin1(): Uint8Array {
     this.decoded ??= utf8ToLatin1(this.utf8, this.target ?? new Uint8Array(this.utf8.byteLength));
@@ -67,7 +62,7 @@ const MAX_MARKS = 1000;
 const MAX_STACK = 1_000_000;
 const MAX_MEMO = 2_000_000;
 const MAX_OBJECTS = 8_000_000;
-const MAX_TEXT = 1 << 16;
+const MAX_NAME = 1024;
 const SHORT_TEXT = 4096;
 const MARK = Symbol('mark');
 
@@ -81,11 +76,10 @@ export function unpickle(bytes: Uint8Array, options: UnpickleOptions): Unpickled
   return machine.run();
 }
 
-/** The text of a Python 2 or 3 string; undefined for anything else. */
+/** The text of a Python 2 or 3 string of ordinary length; undefined for anything else. */
 export function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  if (value instanceof ByteString) return value.bytes.byteLength <= MAX_TEXT ? value.text() : undefined;
-  if (value instanceof LongText) return value.text();
+  if (value instanceof ByteString) return value.bytes.byteLength <= MAX_NAME ? value.text() : undefined;
   return undefined;
 }
 
@@ -452,7 +446,11 @@ class PickleMachine {
   private setItems(target: unknown, items: unknown[]): void {
     if (!(target instanceof Map)) throw this.error('entries are set in something that is not a dict');
     if (items.length % 2 === 1) throw this.error('a dict has a key without a value');
-    for (let i = 0; i < items.length; i += 2) target.set(textOf(items[i]) ?? items[i], items[i + 1]);
+    for (let i = 0; i < items.length; i += 2) {
+      const key = textOf(items[i]) ?? items[i];
+      if (key instanceof ByteString || key instanceof LongText) throw this.error('a key of a dict is longer than any name');
+      target.set(key, items[i + 1]);
+    }
   }
 
   private remember(index: number): void {
@@ -480,12 +478,20 @@ class PickleMachine {
     if (!isGlobal(callable)) throw this.error('a call of something that is not a name');
     if (!callable.call) throw this.error(`'${callable.name}' is called, which no weight file needs`);
     if (!Array.isArray(args)) throw this.error(`'${callable.name}' is called without a tuple of arguments`);
+    // A call may copy its arguments, and the memo can hand the same long one to many calls.
+    for (const arg of args) this.objects += copyCost(arg);
     this.push(this.made(callable.call(args)));
   }
 }
 
 function isGlobal(value: unknown): value is PickleGlobal {
   return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'global';
+}
+
+function copyCost(value: unknown): number {
+  if (Array.isArray(value)) return value.length;
+  if (value instanceof Map || value instanceof Set) return value.size;
+  return typeof value === 'string' ? value.length >> 4 : 0;
 }
 
 function isBuildable(value: unknown): value is Buildable {

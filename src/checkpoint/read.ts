@@ -26,6 +26,7 @@ export interface Checkpoint {
 }
 
 const MAX_DEPTH = 16;
+const MAX_ENTRIES = 200_000;
 const MAX_METADATA = 1000;
 
 /**
@@ -101,24 +102,24 @@ function fromBlobs(blobs: Map<unknown, unknown>, root: Map<unknown, unknown>, so
   return { source, format: 'caffe2-pkl', tensors: converted.tensors, metadata, ignored: [...converted.ignored, ...ignored] };
 }
 
-/** Nested dicts get dotted names; lists of tensors (the old cell_anchors) numbered ones. */
-function collectTensors(
-  dict: Map<unknown, unknown>,
-  source: string,
-  ignored: string[],
-  prefix = '',
-  into = new Map<string, TensorData>(),
-  depth = 0,
-): Map<string, TensorData> {
-  if (depth > MAX_DEPTH) throw new CheckpointError(`${source}: dicts nested deeper than ${MAX_DEPTH} levels in '${prefix}'.`);
-  for (const [key, value] of dict) {
-    const name = prefix + (textOf(key) ?? String(key));
-    const tensor = value instanceof NumpyArray ? value.tensor : value;
-    if (tensor instanceof TensorData) into.set(name, tensor);
-    else if (tensor instanceof Map) collectTensors(tensor, source, ignored, `${name}.`, into, depth + 1);
-    else ignored.push(name);
-  }
-  return into;
+/** Nested dicts get dotted names. */
+function collectTensors(model: Map<unknown, unknown>, source: string, ignored: string[]): Map<string, TensorData> {
+  const tensors = new Map<string, TensorData>();
+  let visited = 0;
+  const visit = (dict: Map<unknown, unknown>, prefix: string, depth: number): void => {
+    if (depth > MAX_DEPTH) throw new CheckpointError(`${source}: dicts nested deeper than ${MAX_DEPTH} levels in '${prefix}'.`);
+    for (const [key, value] of dict) {
+      // Dicts that share their parts can have more paths than there are bytes in the file.
+      if (++visited > MAX_ENTRIES) throw new CheckpointError(`${source}: more than ${MAX_ENTRIES} entries.`);
+      const name = prefix + (textOf(key) ?? String(key));
+      const tensor = value instanceof NumpyArray ? value.tensor : value;
+      if (tensor instanceof TensorData) tensors.set(name, tensor);
+      else if (tensor instanceof Map) visit(tensor, `${name}.`, depth + 1);
+      else ignored.push(name);
+    }
+  };
+  visit(model, '', 0);
+  return tensors;
 }
 
 function collectMetadata(root: Map<unknown, unknown>, ignored: string[]): Record<string, string> {

@@ -137,6 +137,54 @@ describe('bad files', () => {
     expect(() => parseCheckpoint(Uint8Array.from([0x80, 0, 0x2e]), 'bad.pkl')).toThrow(/pickle protocol 0; protocols 2 to 5/);
   });
 
+  it('shared dicts with more paths than bytes end in an error, quickly', () => {
+    // Each dict holds the one before ten times: ten to the fifteenth paths.
+    const codes = [0x80, 4, 0x7d, 0x94];
+    for (let level = 1; level <= 15; level++) {
+      codes.push(0x7d, 0x94);
+      for (let i = 0; i < 10; i++) codes.push(0x4b, i, 0x68, level - 1, 0x73);
+    }
+    const start = performance.now();
+    expect(() => parseCheckpoint(Uint8Array.from([...codes, 0x2e]), 'wide.pkl')).toThrow(/wide\.pkl: more than 200000 entries/);
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+
+  it('many calls on one long argument end in an error', () => {
+    const text = (value: string) => [0x8c, value.length, ...Buffer.from(value)];
+    const codes = [
+      0x80,
+      4,
+      0x5d,
+      0x94,
+      0x28,
+      ...new Array<number>(10_000).fill(0x4e),
+      0x65,
+      0x30,
+      ...text('builtins'),
+      ...text('list'),
+      0x93,
+      0x94,
+    ];
+    for (let i = 0; i < 1000; i++) codes.push(0x68, 1, 0x68, 0, 0x85, 0x52);
+    expect(() => parseCheckpoint(Uint8Array.from([...codes, 0x2e]), 'calls.pkl')).toThrow(
+      /calls\.pkl.*more than 8000000 objects/,
+    );
+  });
+
+  it('a key that is no name is an error', () => {
+    const long = [0x58, 0, 0x20, 0, 0, ...new Array<number>(0x2000).fill(0x61)];
+    expect(() => parseCheckpoint(Uint8Array.from([0x80, 2, 0x7d, ...long, 0x4e, 0x73, 0x2e]), 'key.pkl')).toThrow(
+      /longer than any name/,
+    );
+  });
+
+  it('a file of old torch.save is told apart', () => {
+    const magic = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
+    expect(() => parseCheckpoint(Uint8Array.from(magic), 'old.pth')).toThrow(
+      /old\.pth: a file of torch\.save before PyTorch 1\.6\. Convert it once/,
+    );
+  });
+
   it('a dict that holds itself is an error', () => {
     // {} memo 0; self['a'] = self
     expect(() =>
