@@ -6,8 +6,9 @@ import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_al
 import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
 import { roiAlign } from '../../../src/ops/roi_align/roi_align.js';
 import { toNchw, toNhwc } from '../../golden/layout.js';
-import { devices, maxDifference, useDevice } from '../devices.js';
+import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
+import { maxDifference } from '../max_difference.js';
 
 type Shape4 = [number, number, number, number];
 
