@@ -28,7 +28,7 @@ async function get(answers: Answer[], options: DownloadOptions = {}) {
 }
 
 function expectWhole() {
-  expect(readFileSync(target)).toEqual(Buffer.from(bytes));
+  expect(readFileSync(target).equals(bytes)).toBe(true);
   expect(readdirSync(join(folder, 'sub')).sort()).toEqual(['model.pkl', 'model.pkl.json']);
 }
 
