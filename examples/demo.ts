@@ -16,7 +16,7 @@ const names = (await readdir(images)).filter((name) => name.endsWith('.png')).so
 for (const [imageId, name] of names.entries()) {
   const result = await predictor.predict(`${images}${name}`);
   const drawn = `${output}${name}`;
-  await result.draw().toFile(drawn);
+  await result.draw({ scale: 4 }).toFile(drawn);
   results.push(...result.toCoco({ imageId }));
   console.log(`\n${name} -> demo_output/${name}`);
   for (const { className, score, box, mask } of result) {

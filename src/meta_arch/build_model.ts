@@ -1,9 +1,15 @@
-import type { Config } from '../config/index.js';
+import { type Config, unsupportedSettings } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
 
-/** The model that a config describes, with weights still to be loaded. */
+/**
+ * The model that a config describes, with weights still to be loaded.
+ * @throws ConfigError that names every setting which the models here cannot honour
+ */
 export function buildModel(cfg: Config): GeneralizedRcnn {
+  const unsupported = unsupportedSettings(cfg);
+  if (unsupported.length > 0)
+    throw new ConfigError(`This configuration asks for what is not supported: ${unsupported.join(' ')}`);
   switch (cfg.MODEL.META_ARCHITECTURE) {
     case 'GeneralizedRCNN':
       return GeneralizedRcnn.fromConfig(cfg);

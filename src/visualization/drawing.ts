@@ -1,11 +1,10 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { ArgumentError } from '../errors.js';
 import type { Instance } from '../structures/prediction.js';
-import { drawInstances, type DrawnInstance, type DrawInstancesOptions } from './draw.js';
+import { drawInstances, type DrawnInstance, type DrawOptions } from './draw.js';
 import { drawInstancesSvg } from './svg.js';
 
-/** What an overlay shows. */
-export type DrawOptions = DrawInstancesOptions;
+export type { DrawOptions } from './draw.js';
 
 /** An overlay of instances on their picture, made when it is asked for. */
 export class Drawing {
@@ -28,13 +27,7 @@ export class Drawing {
     const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
       .jpeg({ quality: 90 })
       .toBuffer();
-    return drawInstancesSvg(
-      { href: `data:image/jpeg;base64,${jpeg.toString('base64')}` },
-      height,
-      width,
-      this.drawn(),
-      this.options,
-    );
+    return drawInstancesSvg(`data:image/jpeg;base64,${jpeg.toString('base64')}`, height, width, this.drawn(), this.options);
   }
 
   /** Writes `.png` or `.svg`, by the name's end, in one piece. */

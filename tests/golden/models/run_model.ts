@@ -16,6 +16,7 @@ import { SafetensorsFile } from '../safetensors_file.js';
 import { NOT_YET } from '../unsupported.js';
 import { compareFinalMasks, type FinalImage } from './compare_masks.js';
 import { compareTraced, type GoldenEntry } from './compare_traced.js';
+import { alignNearTies, type GoldenProposals } from './near_ties.js';
 
 interface Call {
   inputs: string[];
@@ -103,16 +104,35 @@ async function runCall(
     traced.set(`final.${i}.pred_classes`, { shape: [count], data: final.classes });
     return final;
   });
+  const note = alignNearTies(
+    traced,
+    images.map((_, i) => goldenProposals(loaded, `${call}.proposals.${i}`)),
+  );
   for (const fullName of wanted) {
     const tensorName = fullName.slice(call.length + 1);
     const actual = traced.get(tensorName);
     const where = { case: caseName, name: tensorName };
     if (!actual) add(unsupported(caseName, tensorName, `the model does not give this tensor: ${NOT_YET}`));
-    else add(compareTraced(where, actual, file.get(fullName), manifest.tensors[fullName]));
+    else {
+      const line = compareTraced(where, actual, file.get(fullName), manifest.tensors[fullName]);
+      add(note && tensorName.startsWith('proposals.') ? { ...line, note: [line.note, note].filter(Boolean).join('; ') } : line);
+    }
   }
   description.final?.forEach((expected, i) => {
     for (const line of compareFinalMasks(caseName, i, expected, finals[i])) add(line);
   });
+}
+
+function goldenProposals({ manifest, file }: Loaded, prefix: string): GoldenProposals | undefined {
+  const [boxes, logits] = [`${prefix}.boxes`, `${prefix}.objectness_logits`];
+  const [boxEntry, logitEntry] = [manifest.tensors[boxes], manifest.tensors[logits]];
+  if (!boxEntry || !logitEntry) return undefined;
+  return {
+    boxes: file.get(boxes),
+    logits: file.get(logits),
+    boxTolerance: boxEntry.atol ?? 0,
+    logitTolerance: logitEntry.atol ?? 0,
+  };
 }
 
 function weightsOf(folder: string): string {
