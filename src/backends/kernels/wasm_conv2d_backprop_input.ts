@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { placeMap } from './place_map.js';
 import { replaceWasmKernel } from './replace_kernel.js';
 
 /** Puts `stride - 1` zero rows and columns after every row and column. */
@@ -13,22 +14,6 @@ function spread(x: tf.Tensor4D, strideHeight: number, strideWidth: number): tf.T
     [0, 0],
   ]);
   return tf.reshape(cells, [n, h * strideHeight, w * strideWidth, c]);
-}
-
-/** Moves the map by (top, left), negative: cuts off, and gives it the size [height, width], filling with zeros. */
-function place(x: tf.Tensor4D, top: number, left: number, height: number, width: number): tf.Tensor4D {
-  const [n, h, w, c] = x.shape;
-  const y0 = Math.max(0, -top);
-  const x0 = Math.max(0, -left);
-  const y1 = Math.min(h, height - top);
-  const x1 = Math.min(w, width - left);
-  const part = tf.slice(x, [0, y0, x0, 0], [n, y1 - y0, x1 - x0, c]);
-  return tf.pad(part, [
-    [0, 0],
-    [y0 + top, height - y1 - top],
-    [x0 + left, width - x1 - left],
-    [0, 0],
-  ]);
 }
 
 // The stock kernel multiplies pixel by pixel, ten times slower than the forward convolution; this is a forward convolution of the
@@ -52,11 +37,17 @@ replaceWasmKernel('Conv2DBackpropInput', (inputs, attrs) =>
     const turned = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]) as tf.Tensor4D;
     if (filterHeight === 1 && filterWidth === 1) {
       const small = tf.conv2d(dy, turned, 1, 'valid');
-      return place(spread(small, strideHeight, strideWidth), -padInfo.top, -padInfo.left, inHeight, inWidth);
+      return placeMap(spread(small, strideHeight, strideWidth), -padInfo.top, -padInfo.left, inHeight, inWidth);
     }
     const top = filterHeight - 1 - padInfo.top;
     const left = filterWidth - 1 - padInfo.left;
-    const map = place(spread(dy, strideHeight, strideWidth), top, left, inHeight + filterHeight - 1, inWidth + filterWidth - 1);
+    const map = placeMap(
+      spread(dy, strideHeight, strideWidth),
+      top,
+      left,
+      inHeight + filterHeight - 1,
+      inWidth + filterWidth - 1,
+    );
     return tf.conv2d(map, turned, 1, 'valid');
   }),
 );

@@ -1,0 +1,17 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Moves the map by (top, left), negative: cuts off, and gives it the size [height, width], filling with zeros. */
+export function placeMap(x: tf.Tensor4D, top: number, left: number, height: number, width: number): tf.Tensor4D {
+  const [n, h, w, c] = x.shape;
+  const y0 = Math.max(0, -top);
+  const x0 = Math.max(0, -left);
+  const y1 = Math.min(h, height - top);
+  const x1 = Math.min(w, width - left);
+  const part = tf.slice(x, [0, y0, x0, 0], [n, y1 - y0, x1 - x0, c]);
+  return tf.pad(part, [
+    [0, 0],
+    [y0 + top, height - y1 - top],
+    [x0 + left, width - x1 - left],
+    [0, 0],
+  ]);
+}
