@@ -66,7 +66,8 @@ async function measure(
       name: bench.name,
       input: bench.input,
       backend,
-      threads: availableParallelism(),
+      // TensorFlow.js has no threads in Node but those of the native library.
+      threads: backend === 'tensorflow' ? availableParallelism() : 1,
       ours_ms: round(ours_ms),
       peer: side.description,
       peer_ms: peer_ms === null ? null : round(peer_ms),
