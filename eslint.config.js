@@ -2,7 +2,17 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'docs/api', 'node_modules', 'src/ops/kernels/assembly', 'src/ops/kernels/binary.ts', 'coverage', 'demo_output'] },
+  {
+    ignores: [
+      'dist',
+      'docs/api',
+      'node_modules',
+      'src/ops/kernels/assembly',
+      'src/ops/kernels/binary.ts',
+      'coverage',
+      'demo_output',
+    ],
+  },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {
@@ -12,5 +22,8 @@ export default tseslint.config(
       'prefer-const': 'error',
     },
   },
-  { files: ['**/*.mjs', '**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly' } } },
+  {
+    files: ['**/*.mjs', '**/*.js'],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly' } },
+  },
 );

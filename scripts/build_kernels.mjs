@@ -8,7 +8,18 @@ const source = join(folder, 'assembly', 'index.ts');
 if (existsSync(source)) {
   mkdirSync(join(folder, 'build'), { recursive: true });
   const wasm = join(folder, 'build', 'kernels.wasm');
-  const { error, stderr } = await asc.main([source, '--outFile', wasm, '--runtime', 'stub', '-O3', '--noAssert', '--importMemory', '--enable', 'simd']);
+  const { error, stderr } = await asc.main([
+    source,
+    '--outFile',
+    wasm,
+    '--runtime',
+    'stub',
+    '-O3',
+    '--noAssert',
+    '--importMemory',
+    '--enable',
+    'simd',
+  ]);
   if (error) {
     console.error(String(stderr));
     process.exit(1);

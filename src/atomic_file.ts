@@ -3,7 +3,10 @@ import { dirname } from 'node:path';
 import { randomBytes } from 'node:crypto';
 
 /** Writes the whole file under a temporary name in the same folder, syncs it and renames it: readers see the old file or the new one, never half. */
-export async function writeFileAtomic(path: string, data: string | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {

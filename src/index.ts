@@ -8,12 +8,17 @@
  */
 export { readImage, type Image, type ImageFormat, type ReadImageOptions } from './data/image_io/read_image.js';
 export { rleFromString, rleToString, decodeRle, encodeRle, type Rle } from './data/rle/rle.js';
-export { InstanceMask } from './structures/masks/lazy_mask.js';
+export { InstanceMask, type Cutout } from './structures/masks/lazy_mask.js';
+export { type Contour } from './structures/masks/contours.js';
+export { type MaskCrop } from './ops/mask_paste/mask_paste.js';
 export { Prediction, type BoxXyxy, type CocoResult, type Instance, type StageMilliseconds } from './structures/prediction.js';
 export { Predictor, type PredictOptions, type PredictorOptions } from './engine/predictor.js';
 export { type ImageInput, type RawPixels } from './engine/image_input.js';
 export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';
-export { startBackend, type BackendInfo, type Device } from './backends/select.js';
+export { startBackend, type BackendInfo, type ConcreteDevice, type Device } from './backends/select.js';
+export { type CheckpointFormat } from './checkpoint/read.js';
+export { convertCheckpoint, type ConversionReport, type ConvertOptions } from './checkpoint/convert.js';
+export { type LoadReport, type ModelParameter } from './checkpoint/load.js';
 export { getConfig, dumpConfig, type Config } from './config/index.js';
 export { Drawing, type DrawOptions } from './visualization/drawing.js';
 export * from './errors.js';
