@@ -36,6 +36,11 @@ export function textOutlines(text: string, x: number, baseline: number, size: nu
   return outlines;
 }
 
+/** Whether the built-in font has every character of the text, so that no hollow box would be drawn. */
+export function canWrite(text: string): boolean {
+  return glyphsOf(text).every((glyph) => glyph !== hollowBox);
+}
+
 /** The text, or its longest beginning that fits with an ellipsis in `width` pixels; at least one character stays. */
 export function fitText(text: string, size: number, width: number): string {
   if (measureText(text, size) <= width) return text;

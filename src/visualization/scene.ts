@@ -81,7 +81,7 @@ export function buildScene(height: number, width: number, instances: readonly Dr
   instances.forEach(checkInstance);
   const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
   const side = Math.sqrt(size.width * size.height);
-  const lineWidth = options.lineWidth ?? Math.max(1.5, Math.round(side / 200) / 2);
+  const lineWidth = options.lineWidth ?? Math.max(1.5, Math.round(side / 170) / 2);
   const fontSize = options.fontSize ?? Math.max(10, Math.round(8 + side / 95));
 
   const shapes = instances.map((instance): SceneShape & { area: number } => {

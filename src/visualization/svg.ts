@@ -1,10 +1,11 @@
 import { hexColor } from './colors.js';
+import { canWrite, textOutlines } from './label_font.js';
 import { encodePng } from './png.js';
 import type { Canvas } from './raster.js';
 import { buildScene, type DrawnInstance, type DrawOptions } from './scene.js';
 
 /**
- * Draws instances as an SVG document. Needs no DOM; text stays text (searchable, any script).
+ * Draws instances as an SVG document. Needs no DOM and, for Latin labels, no fonts; each label also has its text as a title.
  * @param image  the picture to lie under them: RGB pixels (embedded as PNG), or an address (linked); undefined for overlays alone
  * @param height size of the picture, pixels
  * @param width  size of the picture, pixels
@@ -56,10 +57,13 @@ export function drawInstancesSvg(
   lines.push(`<g font-family="Roboto, 'Helvetica Neue', Arial, sans-serif" font-weight="500" font-size="${scene.fontSize}">`);
   for (const { color, textColor, place, text, textX, baseline, textWidth } of scene.labels) {
     const [w, h] = [place.x1 - place.x0, place.y1 - place.y0];
-    lines.push(
-      `<rect x="${short(place.x0)}" y="${short(place.y0)}" width="${short(w)}" height="${short(h)}" rx="${short(scene.fontSize * 0.2)}" fill="${hexColor(color)}"/>`,
-      `<text x="${short(textX)}" y="${short(baseline)}" textLength="${short(textWidth)}" lengthAdjust="spacingAndGlyphs" fill="${hexColor(textColor)}">${escapeXml(text)}</text>`,
-    );
+    const chip = `<rect x="${short(place.x0)}" y="${short(place.y0)}" width="${short(w)}" height="${short(h)}" rx="${short(scene.fontSize * 0.2)}"`;
+    const fill = `fill="${hexColor(textColor)}"`;
+    // Outlines look the same in every viewer; scripts that the built-in font lacks are left to the viewer's fonts.
+    const writing = canWrite(text)
+      ? `<path ${fill} d="${textOutlines(text, textX, baseline, scene.fontSize).map(pathOf).join('')}"/>`
+      : `<text ${fill} x="${short(textX)}" y="${short(baseline)}" textLength="${short(textWidth)}" lengthAdjust="spacingAndGlyphs">${escapeXml(text)}</text>`;
+    lines.push(`<g><title>${escapeXml(text)}</title>${chip} fill="${hexColor(color)}"/>${writing}</g>`);
   }
   lines.push('</g>', '</svg>', '');
   return lines.join('\n');
