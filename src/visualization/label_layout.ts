@@ -122,7 +122,7 @@ function cheapest(
     for (const other of others)
       hidesOthers += overlapArea(place, other) / size + (2 * overlapArea(place, other)) / (areaOf(other) || 1);
     // Any collision costs more than every other term together.
-    const collision = overlap > 0 ? 100 + (1000 * overlap) / size : 0;
+    const collision = overlap > 0 ? 1e6 + (1e6 * overlap) / size : 0;
     const cost = collision + hidesOwn + 0.15 * hidesOthers + 0.02 * Math.min(rank, 16) + (2 * gap(place, box)) / height;
     if (cost < lowest) [lowest, best] = [cost, { place, overlap }];
   });
