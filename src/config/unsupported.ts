@@ -9,7 +9,7 @@ const POOLERS = ['ROIAlign', 'ROIAlignV2'];
 const RULES: Rule[] = [
   [
     'MODEL.META_ARCHITECTURE',
-    ({ MODEL }) => MODEL.META_ARCHITECTURE !== 'GeneralizedRCNN',
+    ({ MODEL }) => !['GeneralizedRCNN', 'ProposalNetwork'].includes(MODEL.META_ARCHITECTURE),
     ({ MODEL }) => MODEL.META_ARCHITECTURE,
   ],
   ['MODEL.BACKBONE.NAME', ({ MODEL }) => MODEL.BACKBONE.NAME !== 'build_resnet_fpn_backbone', ({ MODEL }) => MODEL.BACKBONE.NAME],

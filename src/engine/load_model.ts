@@ -6,7 +6,7 @@ import { loadCheckpoint, type LoadReport } from '../checkpoint/load.js';
 import { type Config, getConfig, publishedConfigNames, publishedName } from '../config/index.js';
 import { CheckpointError, ZooError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
-import type { GeneralizedRcnn } from '../meta_arch/generalized_rcnn.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
 import { cocoClassNames } from '../model_zoo/coco_classes.js';
 import { nearestNames } from '../nearest_names.js';
 
@@ -31,7 +31,7 @@ export interface LoadModelOptions {
 
 /** A model with its weights, its config and its classes' names. */
 export interface LoadedModel {
-  readonly model: GeneralizedRcnn;
+  readonly model: ProposalNetwork;
   readonly config: Config;
   readonly classNames: readonly string[];
   readonly report: LoadReport;
@@ -46,7 +46,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   const model = buildModel(config);
   try {
     const report = loadCheckpoint(checkpoint, model.modelParameters());
-    return { model, config, classNames: classNamesOf(checkpoint, config.MODEL.ROI_HEADS.NUM_CLASSES), report };
+    return { model, config, classNames: classNamesOf(checkpoint, config), report };
   } catch (error) {
     model.dispose();
     throw error;
@@ -87,8 +87,10 @@ async function localWeights(reference: string, { offline, onProgress }: LoadMode
   return fetchWeights(reference, { ...(offline ? { offline } : {}), ...(onProgress ? { onProgress } : {}) });
 }
 
-/** Names from the weight file, else COCO's where the number fits, else numbers. */
-function classNamesOf(checkpoint: Checkpoint, numClasses: number): readonly string[] {
+/** Proposals have no class. Else names from the weight file, else COCO's where the number fits, else numbers. */
+function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[] {
+  if (config.MODEL.META_ARCHITECTURE === 'ProposalNetwork') return ['object'];
+  const numClasses = config.MODEL.ROI_HEADS.NUM_CLASSES;
   const stored = checkpoint.metadata['class_names'];
   if (stored !== undefined) {
     const names: unknown = JSON.parse(stored);

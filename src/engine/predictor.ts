@@ -5,7 +5,7 @@ import type { Image } from '../data/image_io/pixel_formats.js';
 import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
 import type { LoadReport } from '../checkpoint/load.js';
 import { BackendError } from '../errors.js';
-import type { GeneralizedRcnn } from '../meta_arch/generalized_rcnn.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
 import { postprocess } from '../meta_arch/postprocess.js';
 import type { InputImage } from '../structures/image_list.js';
 import { Prediction, type StageMilliseconds } from '../structures/prediction.js';
@@ -41,7 +41,7 @@ export class Predictor {
   private disposed = false;
 
   private constructor(
-    private readonly model: GeneralizedRcnn,
+    private readonly model: ProposalNetwork,
     readonly config: Config,
     readonly classNames: readonly string[],
     /** The device that runs, and why faster ones do not. */

@@ -1,19 +1,24 @@
 import { type Config, unsupportedSettings } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
+import { ProposalNetwork } from './proposal_network.js';
 
 /**
  * The model that a config describes, with weights still to be loaded.
  * @throws ConfigError that names every setting which the models here cannot honour
  */
-export function buildModel(cfg: Config): GeneralizedRcnn {
+export function buildModel(cfg: Config): ProposalNetwork {
   const unsupported = unsupportedSettings(cfg);
   if (unsupported.length > 0)
     throw new ConfigError(`This configuration asks for what is not supported: ${unsupported.join(' ')}`);
   switch (cfg.MODEL.META_ARCHITECTURE) {
     case 'GeneralizedRCNN':
       return GeneralizedRcnn.fromConfig(cfg);
+    case 'ProposalNetwork':
+      return ProposalNetwork.fromConfig(cfg);
     default:
-      throw new ConfigError(`MODEL.META_ARCHITECTURE is ${cfg.MODEL.META_ARCHITECTURE}; expected GeneralizedRCNN.`);
+      throw new ConfigError(
+        `MODEL.META_ARCHITECTURE is ${cfg.MODEL.META_ARCHITECTURE}; expected GeneralizedRCNN or ProposalNetwork.`,
+      );
   }
 }

@@ -102,6 +102,9 @@ async function runCall(
     traced.set(`final.${i}.pred_boxes`, { shape: [count, 4], data: final.boxes });
     traced.set(`final.${i}.scores`, { shape: [count], data: final.scores });
     traced.set(`final.${i}.pred_classes`, { shape: [count], data: final.classes });
+    // A model of proposals alone calls the same two things by other names.
+    traced.set(`final.${i}.proposal_boxes`, { shape: [count, 4], data: final.boxes });
+    traced.set(`final.${i}.objectness_logits`, { shape: [count], data: final.scores });
     return final;
   });
   const note = alignNearTies(

@@ -1,0 +1,139 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { FeatureMaps } from '../backbone/resnet.js';
+import type { Config } from '../config/index.js';
+import { Fpn } from '../fpn/fpn.js';
+import { Module } from '../layers/module.js';
+import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
+import type { Proposals } from '../rpn/find_top_proposals.js';
+import { Rpn, type RpnOutputs, type Trace } from '../rpn/rpn.js';
+import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
+
+export interface ProposalNetworkOptions {
+  readonly backbone: Fpn;
+  readonly proposalGenerator: Rpn;
+  /** Per channel, in the order of the input's channels. */
+  readonly pixelMean: readonly number[];
+  readonly pixelStd: readonly number[];
+}
+
+/** Milliseconds per stage of one inference. */
+export interface StageTimes {
+  readonly preprocess: number;
+  /** Backbone, pyramid, RPN head and the choice of proposals. */
+  readonly proposals: number;
+  /** Box and mask heads and the choice of detections. */
+  readonly heads: number;
+}
+
+/** What one inference gave: instances per image in the input frame, and how long each stage took. */
+export interface Inference {
+  readonly instances: RawInstances[];
+  readonly times: StageTimes;
+}
+
+export interface InferenceOptions {
+  /** Sees every intermediate tensor by name. */
+  readonly trace?: Trace;
+  /** Stops between stages. */
+  readonly signal?: AbortSignal;
+}
+
+/** Feature maps and proposals of a batch; the owner of the maps disposes of them. */
+export interface ProposedBatch {
+  readonly features: FeatureMaps;
+  readonly proposals: Proposals[];
+  readonly imageSizes: ImageList['imageSizes'];
+  readonly times: Omit<StageTimes, 'heads'>;
+}
+
+/** Backbone and region proposals (Ren et al. 2015; Detectron2's `ProposalNetwork`): boxes that may hold something, of no class. */
+export class ProposalNetwork extends Module {
+  constructor(readonly options: ProposalNetworkOptions) {
+    super();
+    this.child('backbone', options.backbone);
+    this.child('proposal_generator', options.proposalGenerator);
+  }
+
+  static fromConfig(cfg: Config): ProposalNetwork {
+    return new ProposalNetwork(ProposalNetwork.optionsFromConfig(cfg));
+  }
+
+  protected static optionsFromConfig(cfg: Config): ProposalNetworkOptions {
+    const backbone = Fpn.fromConfig(cfg);
+    const proposalGenerator = Rpn.fromConfig(cfg, backbone.outShapes);
+    return { backbone, proposalGenerator, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD };
+  }
+
+  /** Detectors are driven by `infer`, not by `apply`: what they compute depends on values that come back from the device. */
+  override call(): tf.Tensor {
+    throw new Error(`${this.getClassName()} is not called with tensors alone; use infer().`);
+  }
+
+  /** Normalises and pads a batch to the pyramid's stride. */
+  preprocess(images: readonly InputImage[]): ImageList {
+    const { backbone, pixelMean, pixelStd } = this.options;
+    return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility);
+  }
+
+  /** Proposes regions in resized pictures of any sizes, together: class 0, the objectness logit as score. */
+  async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
+    const { features, proposals, times } = await this.propose(images, options);
+    tf.dispose(features);
+    const instances = proposals.map(({ boxes, objectnessLogits }) => ({
+      boxes,
+      scores: objectnessLogits,
+      classes: new Int32Array(objectnessLogits.length),
+      rows: Int32Array.from(objectnessLogits, (_, i) => i),
+      masks: undefined,
+    }));
+    return { instances, times: { ...times, heads: 0 } };
+  }
+
+  /** The first half of every two-stage detector: pictures to feature maps and proposals. */
+  protected async propose(images: readonly InputImage[], { trace, signal }: InferenceOptions): Promise<ProposedBatch> {
+    const start = performance.now();
+    const list = this.preprocess(images);
+    const prepared = performance.now();
+    const { features, rpn } = tf.tidy(() => {
+      const input = tf.tensor4d(list.values, list.shape);
+      trace?.('images', input);
+      const maps: FeatureMaps = this.options.backbone.forward(input, trace);
+      return { features: maps, rpn: this.options.proposalGenerator.forward(maps) };
+    });
+    try {
+      if (trace) this.traceFirstStage(features, rpn, trace);
+      const proposals = await this.options.proposalGenerator.propose(rpn, list.imageSizes);
+      if (trace) {
+        proposals.forEach(({ boxes, objectnessLogits }, i) => {
+          traceArray(trace, `proposals.${i}.boxes`, boxes, [boxes.length / 4, 4]);
+          traceArray(trace, `proposals.${i}.objectness_logits`, objectnessLogits, [objectnessLogits.length]);
+        });
+      }
+      signal?.throwIfAborted();
+      const times = { preprocess: prepared - start, proposals: performance.now() - prepared };
+      return { features, proposals, imageSizes: list.imageSizes, times };
+    } catch (error) {
+      tf.dispose(features);
+      throw error;
+    } finally {
+      tf.dispose(rpn);
+    }
+  }
+
+  private traceFirstStage(features: FeatureMaps, { logits, deltas }: RpnOutputs, trace: Trace): void {
+    for (const [name, map] of Object.entries(features)) trace(`features.${name}`, map);
+    logits.forEach((map, level) => {
+      trace(`rpn.logits.${level}`, map);
+      trace(`rpn.deltas.${level}`, deltas[level]);
+      const anchors = this.options.proposalGenerator.options.anchorGenerator.level(level, map.shape[1], map.shape[2]);
+      traceArray(trace, `anchors.${level}`, anchors, [anchors.length / 4, 4]);
+    });
+  }
+}
+
+/** Shows host values to a trace as a tensor. */
+export function traceArray(trace: Trace, name: string, values: Float32Array | Int32Array, shape: number[]): void {
+  const tensor = tf.tensor(values, shape, values instanceof Int32Array ? 'int32' : 'float32');
+  trace(name, tensor);
+  tensor.dispose();
+}
