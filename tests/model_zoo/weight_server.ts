@@ -59,7 +59,7 @@ export function cutAfter(bytes: Uint8Array, count: number, headers: Record<strin
     const start = headers.etag ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
     const range = start > 0 ? { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` } : {};
     response.writeHead(start > 0 ? 206 : 200, { ...headers, ...range, 'content-length': bytes.length - start });
-    response.write(bytes.subarray(start, start + count), () => setTimeout(() => response.destroy(), 20));
+    response.write(bytes.subarray(start, start + count), () => setTimeout(() => response.destroy(), 250));
   };
 }
 
