@@ -12,6 +12,7 @@ import { prebuiltAddress, unreachable } from '../../src/backends/setup/prebuilt.
 import { SILENT } from '../../src/backends/setup/progress.js';
 import { CPU_RECIPE } from '../../src/backends/setup/recipe.js';
 import { lastLines, runCommand } from '../../src/backends/setup/run_command.js';
+import { sweepTemporaries } from '../../src/backends/setup/sweep.js';
 import { unpackWheel } from '../../src/backends/setup/wheel_file.js';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'setup-'));
@@ -97,6 +98,17 @@ describe('libtensorflow in the cache', () => {
 });
 
 describe('the parts of set-up', () => {
+  it('sweeps what a killed run left, and nothing else', async () => {
+    const root = folder();
+    mkdirSync(join(root, 'a.11.tmp/lib'), { recursive: true });
+    for (const name of ['b.22.tmp', 'c.whl', 'd.tmp']) writeFileSync(join(root, name), '');
+    expect(await sweepTemporaries(root, (pid) => pid === 22)).toEqual(['a.11.tmp']);
+    expect(readdirSync(root).sort()).toEqual(['b.22.tmp', 'c.whl', 'd.tmp']);
+    expect(await sweepTemporaries(join(root, 'absent'))).toEqual([]);
+    writeFileSync(join(root, `e.${process.pid}.tmp`), '');
+    expect(await sweepTemporaries(root)).not.toContain(`e.${process.pid}.tmp`);
+  });
+
   it('stops and says so where there is no pip', async () => {
     await expect(findPip(['no-such-python'])).rejects.toThrow(
       /there is no pip here .*apt-get install python3-pip.*run `npx maskrcnn setup` again/,

@@ -9,6 +9,7 @@ import { getLibrary, libraryFolder } from './library.js';
 import { installPackage, projectFolder } from './npm_package.js';
 import { installPrebuilt } from './prebuilt.js';
 import { SILENT, type SetupProgress } from './progress.js';
+import { sweepTemporaries } from './sweep.js';
 import { CPU_RECIPE, GPU_RECIPE, type NativeRecipe } from './recipe.js';
 import { addonPath, findNativePackages } from '../native_package.js';
 
@@ -56,6 +57,7 @@ export async function setupNative(options: SetupOptions): Promise<SetupReport> {
   const project = projectFolder();
   if (!(await options.confirm(planText(recipe, project, cache))))
     throw new BackendError('set-up was not agreed to: nothing was downloaded. `--yes` agrees.');
+  for (const folder of ['native', join('native', 'download')]) await sweepTemporaries(join(cache, folder));
   const native = await progress.step(`install ${recipe.package} ${recipe.packageVersion}`, '', () =>
     installPackage(recipe, project),
   );
