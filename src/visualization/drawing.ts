@@ -15,7 +15,7 @@ export class Drawing {
     private readonly options: DrawOptions,
   ) {}
 
-  /** @returns the bytes of a PNG file of the picture's size */
+  /** @returns the bytes of a PNG file of the picture's size times `scale` */
   async toPng(): Promise<Uint8Array> {
     return drawInstances(this.image, this.drawn(), this.options);
   }
