@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { fastRcnnInference } from '../../src/roi_heads/fast_rcnn_inference.js';
+import { assignLevels } from '../../src/roi_heads/roi_pooler.js';
+
+describe('fastRcnnInference', () => {
+  it('drops rows that are not finite, compares scores strictly, suppresses per class and keeps the best', () => {
+    // Two classes and the background; boxes are shared by the classes (4 columns).
+    const boxes = Float32Array.of(NaN, 0, 1, 1, 0, 0, 10, 10, 1, 0, 11, 10, -5, 0, 300, 10);
+    const scores = Float32Array.of(0.9, 0.05, 0.05, 0.8, 0.5, 0.1, 0.7, 0.25, 0.05, 0.1, 0.6, 0.3);
+    const found = fastRcnnInference(boxes, scores, 4, [20, 100], { scoreThreshold: 0.25, nmsThreshold: 0.5, topK: 10 });
+    // Class 0: 0.8 suppresses 0.7 (IoU 90/110 > 0.5). Class 1: 0.6 and 0.5 do not meet; 0.25 is not above the threshold.
+    expect([...found.classes]).toEqual([0, 1, 1]);
+    expect([...found.scores]).toEqual([0.8, 0.6, 0.5].map(Math.fround));
+    expect([...found.rows]).toEqual([0, 2, 0]);
+    expect([...found.boxes.subarray(4, 8)]).toEqual([0, 0, 100, 10]);
+  });
+
+  it('answers no proposals with no detections', () => {
+    const found = fastRcnnInference(new Float32Array(0), new Float32Array(0), 0, [10, 10], {
+      scoreThreshold: 0,
+      nmsThreshold: 0.5,
+      topK: 5,
+    });
+    expect(found.scores.length).toBe(0);
+  });
+});
+
+describe('assignLevels', () => {
+  it('puts a 224 pixel box on level 4, halves and doubles beside it, and inverted boxes on none', () => {
+    const side = (s: number): number[] => [0, 0, 0, s, s];
+    const rois = Float32Array.from([...side(224), ...side(112), ...side(448), ...side(10), ...side(2000), 0, 5, 5, 3, 9]);
+    expect([...assignLevels(rois, 2, 5)]).toEqual([2, 1, 3, 0, 3, -2]);
+  });
+});
