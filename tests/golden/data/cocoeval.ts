@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CocoDataset, CocoResult } from '../../../src/data/coco/coco_types.js';
 import { CocoEval } from '../../../src/evaluation/coco_eval.js';
+import { CocoEvaluator } from '../../../src/evaluation/coco_evaluator.js';
 import { summarize } from '../../../src/evaluation/coco_summary.js';
 import type { EvaluationOptions, IouType } from '../../../src/evaluation/evaluation_parameters.js';
 import type { EvaluationArrays } from '../../../src/evaluation/precision_recall.js';
+import { PROPOSAL_AREAS, proposalRecall } from '../../../src/evaluation/proposal_recall.js';
 import { compareNumbers, compareValues, unsupported, type Line } from '../compare.js';
 import { SafetensorsFile } from '../safetensors_file.js';
 import { NOT_YET } from '../unsupported.js';
@@ -39,7 +41,9 @@ export async function runCocoEval(folder: string, caseName: string, add: (line: 
   const evaluations = new Map<IouType, EvaluationArrays>();
   for (const [name, entry] of Object.entries(expected)) {
     if (!entry.stats) {
-      add(unsupported(caseName, name, NOT_YET));
+      if (/^detectron2/.test(name)) dictionaries(folder, caseName, name, entry as unknown as Dictionaries, add);
+      else if (name === 'box_proposals') proposals(folder, caseName, (entry as unknown as Proposals).results, add);
+      else add(unsupported(caseName, name, NOT_YET));
       continue;
     }
     const { task, dataset, results, options } = setting(folder, name, entry);
@@ -52,6 +56,7 @@ export async function runCocoEval(folder: string, caseName: string, add: (line: 
   for (const [task, arrays] of evaluations) compareArrays(folder, caseName, task, arrays, add);
   for (const task of ['bbox', 'segm'] as const)
     if (existsSync(join(folder, `detail_${task}.json`))) details(folder, caseName, task, add);
+  if (existsSync(join(folder, 'detail_oks.json'))) similarities(folder, caseName, add);
   if (existsSync(join(folder, 'boundary.json'))) boundary(folder, caseName, add);
 }
 
@@ -128,6 +133,66 @@ function details(folder: string, caseName: string, task: 'bbox' | 'segm', add: (
     const { ious, dtMatches, gtMatches, dtIgnore, gtIgnore, dtScores } = detail;
     const expected = { ious, dtMatches, gtMatches, dtIgnore, gtIgnore, dtScores };
     add(compareValues(where, actual, expected, { abs: 1e-15 }));
+  }
+}
+
+type Dictionaries = Record<string, Record<string, number | 'NaN'>>;
+
+/** The results of Detectron2's `COCOEvaluator`: percentages by task and name. */
+function dictionaries(folder: string, caseName: string, name: string, expected: Dictionaries, add: (line: Line) => void): void {
+  const kind = name.includes('keypoints') ? 'keypoints' : 'instances';
+  const evaluator = new CocoEvaluator(readJson<CocoDataset>(folder, `gt_${kind}.json`));
+  evaluator.add(readJson<CocoResult[]>(folder, `dt_${kind}.json`));
+  add(compareValues({ case: caseName, name }, evaluator.evaluate().results, expected, { abs: 1e-9 }));
+}
+
+interface Proposals {
+  results: Record<string, { ar: number; recalls: number[]; num_pos: number }>;
+}
+
+const PROPOSAL_SUFFIXES: Record<string, keyof typeof PROPOSAL_AREAS> = { '': 'all', s: 'small', m: 'medium', l: 'large' };
+
+/** Recall of the detections as proposals, entries named `AR[s|m|l]@LIMIT`. */
+function proposals(folder: string, caseName: string, expected: Proposals['results'], add: (line: Line) => void): void {
+  const dataset = readJson<CocoDataset>(folder, 'gt_instances.json');
+  const byImage = new Map<number, CocoResult[]>();
+  for (const r of readJson<CocoResult[]>(folder, 'dt_instances.json')) {
+    const list = byImage.get(r.image_id);
+    if (list) list.push(r);
+    else byImage.set(r.image_id, [r]);
+  }
+  const found = [...byImage].map(([imageId, list]) => ({
+    imageId,
+    boxes: Float32Array.from(list.flatMap(({ bbox }) => [bbox![0]!, bbox![1]!, bbox![0]! + bbox![2]!, bbox![1]! + bbox![3]!])),
+    objectness: Float32Array.from(list, (r, i) => r.score + 1e-6 * i),
+  }));
+  for (const [name, { ar, recalls, num_pos }] of Object.entries(expected)) {
+    const parts = /^AR(.*)@(\d+)$/.exec(name);
+    const area = PROPOSAL_SUFFIXES[parts?.[1] ?? '?'];
+    if (!area) {
+      add(unsupported(caseName, `box_proposals/${name}`, NOT_YET));
+      continue;
+    }
+    const ours = proposalRecall(dataset, found, area, Number(parts![2]));
+    const actual = { ar: ours.averageRecall, recalls: Array.from(ours.recalls), num_pos: ours.positives };
+    add(compareValues({ case: caseName, name: `box_proposals/${name}` }, actual, { ar, recalls, num_pos }, { abs: 1e-6 }));
+  }
+}
+
+/** Keypoint similarities: rows are detections by descending score, columns the listed ground truth. */
+function similarities(folder: string, caseName: string, add: (line: Line) => void): void {
+  const { dataset, results, options } = setting(folder, 'keypoints', {});
+  const evaluation = new CocoEval(dataset, results, 'keypoints', options);
+  const details = readJson<{ image_id: number; category_id: number; oks: number[][]; gtIds: number[] }[]>(
+    folder,
+    'detail_oks.json',
+  );
+  for (const { image_id, category_id, oks, gtIds } of details) {
+    const ours = evaluation.imageEvaluation(image_id, category_id);
+    const G = ours?.groundTruthIds.length ?? 0;
+    const columns = gtIds.map((id) => ours?.groundTruthIds.indexOf(id) ?? -1);
+    const actual = (ours?.detectionIds ?? []).map((_, d) => columns.map((g) => ours!.ious[d * G + g]));
+    add(compareValues({ case: caseName, name: `detail_oks/${image_id}.${category_id}` }, actual, oks, { abs: 1e-12 }));
   }
 }
 

@@ -8,5 +8,8 @@ export const DATA: Record<string, () => Promise<DataRunner>> = {
   resize: async () => (await import('./resize.js')).runResize,
   image_io: async () => (await import('./image_io.js')).runImageIo,
   cocoeval: async () => (await import('./cocoeval.js')).runCocoEval,
+  coco_json: async () => (await import('./coco_json.js')).runCocoJson,
+  panoptic: async () => (await import('./panoptic.js')).runPanoptic,
   rle: async () => (await import('./rle.js')).runRle,
+  semseg: async () => (await import('./semseg.js')).runSemseg,
 };
