@@ -19,7 +19,15 @@ export const HELD_OUT_ARTIST: Artist = { name: 'Twemoji', set: 'twemoji', licens
 
 /** COCO's class names with the icons that show them; an artist who lacks an icon is skipped for it. */
 export const CLASS_ICONS: Readonly<Record<string, readonly string[]>> = {
-  person: ['person-standing', 'person-walking', 'woman-walking', 'man-walking', 'person-running', 'man-standing', 'woman-standing'],
+  person: [
+    'person-standing',
+    'person-walking',
+    'woman-walking',
+    'man-walking',
+    'person-running',
+    'man-standing',
+    'woman-standing',
+  ],
   bicycle: ['bicycle'],
   car: ['automobile', 'sport-utility-vehicle', 'taxi', 'oncoming-automobile', 'oncoming-taxi'],
   airplane: ['airplane', 'small-airplane'],

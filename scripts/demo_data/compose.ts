@@ -159,7 +159,14 @@ function fits({ x0, y0, x1, y1, rgba, area }: Layer, owners: Int16Array, pasted:
   });
 }
 
-function paste({ x0, y0, x1, y1, rgba }: Layer, canvas: Canvas, owners: Int16Array, owner: number, pasted: Pasted[], random: Random): void {
+function paste(
+  { x0, y0, x1, y1, rgba }: Layer,
+  canvas: Canvas,
+  owners: Int16Array,
+  owner: number,
+  pasted: Pasted[],
+  random: Random,
+): void {
   const { rgb, width } = canvas;
   const shade = random.next() < 0.4 ? random.uniform(0.1, 0.45) : 0;
   if (shade > 0) castShadow({ x0, y0, x1, y1, rgba, area: 0 }, canvas, shade, random);

@@ -52,11 +52,15 @@ async function makeSplit(folder: string, { name, images, artists }: Split, size:
     const { image, objects } = compose(library, options, random);
     const quality = 70 + random.integer(28);
     const file = `${String(i).padStart(5, '0')}.jpg`;
-    const jpeg = await sharp(image, { raw: { height, width, channels: 3 } }).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
+    const jpeg = await sharp(image, { raw: { height, width, channels: 3 } })
+      .jpeg({ quality, chromaSubsampling: '4:4:4' })
+      .toBuffer();
     await writeFileAtomic(join(folder, name, file), jpeg);
     dataset.images.push({ id: i + 1, file_name: file, height, width });
     for (const { classIndex, mask, artist } of objects) {
-      dataset.annotations.push(annotation(dataset.annotations.length + 1, i + 1, categories[classIndex].id, mask, height, width, artist));
+      dataset.annotations.push(
+        annotation(dataset.annotations.length + 1, i + 1, categories[classIndex].id, mask, height, width, artist),
+      );
     }
     bar.update(i + 1);
   }
@@ -97,7 +101,9 @@ function splitKey(name: Split['name']): number {
 }
 
 const program = new Command('make-demo-data')
-  .description('Composes a COCO data set with exact masks from emoji art: train, val (other compositions) and held_out_artist (drawings never seen in train).')
+  .description(
+    'Composes a COCO data set with exact masks from emoji art: train, val (other compositions) and held_out_artist (drawings never seen in train).',
+  )
   .option('--output <dir>', 'where to write', 'demo_data')
   .option('--train <n>', 'training pictures', '5000')
   .option('--val <n>', 'pictures of each held-out split', '300')

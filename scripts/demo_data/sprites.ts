@@ -43,7 +43,8 @@ export async function loadSprites(artists: readonly Artist[]): Promise<SpriteLib
   }
   const names = Object.keys(CLASS_ICONS);
   const missing = names.filter((_, i) => classes[i].length === 0);
-  if (missing.length > 0) throw new Error(`No drawing of ${missing.join(', ')} by ${artists.map(({ name }) => name).join(', ')}.`);
+  if (missing.length > 0)
+    throw new Error(`No drawing of ${missing.join(', ')} by ${artists.map(({ name }) => name).join(', ')}.`);
   return { classes, distractors };
 }
 
