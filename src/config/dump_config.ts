@@ -1,7 +1,7 @@
 import { Field, type Section } from './field.js';
 import { schema, type Config } from './schema.js';
 
-/** The whole configuration as YAML that Detectron2 and loadConfigFile read back to the same values. */
+/** The whole configuration as YAML that Detectron2 and loadConfigFile read back to the same values; keys that only we have are written where they are set. */
 export function dumpConfig(config: Config): string {
   return dumpSection(schema, config as unknown as Record<string, unknown>, '');
 }
@@ -10,6 +10,7 @@ function dumpSection(section: Section, values: Record<string, unknown>, indent: 
   // Sorted as Detectron2 dumps, so that the two can be compared line by line.
   return Object.keys(section)
     .sort()
+    .filter((key) => !isOwnDefault(section[key], values[key]))
     .map((key) => {
       const node = section[key];
       if (node instanceof Field) return `${indent}${key}: ${dumpValue(values[key], node.kind.startsWith('float'))}\n`;
@@ -31,4 +32,8 @@ function dumpNumber(value: number, float: boolean): string {
   if (!float || text.includes('.')) return text;
   // Detectron2 takes 1 for an integer and refuses it where a float belongs, and PyYAML takes 1e-7 for a string.
   return text.includes('e') ? text.replace('e', '.0e') : `${text}.0`;
+}
+
+function isOwnDefault(node: Section | Field<unknown>, value: unknown): boolean {
+  return node instanceof Field && node.rules.own === true && JSON.stringify(value) === JSON.stringify(node.value);
 }

@@ -23,6 +23,8 @@ export interface FieldRules {
   readonly nullable?: boolean;
   /** Why setting this key changes nothing here; such keys are reported, never silently dropped. */
   readonly ignored?: string;
+  /** Whether the key is ours alone: written only where it differs from its default, so that Detectron2 reads the rest. */
+  readonly own?: boolean;
 }
 
 /** A node of the schema: sections hold sections and fields. */

@@ -49,6 +49,7 @@ export const schema = {
     LR_SCHEDULER_NAME: string('WarmupMultiStepLR', 'Learning rate schedule.', {
       choices: ['WarmupMultiStepLR', 'WarmupCosineLR', 'WarmupStepWithFixedGammaLR'],
     }),
+    OPTIMIZER: string('SGD', 'SGD with momentum, or AdamW.', { choices: ['SGD', 'ADAMW'], own: true }),
     MAX_ITER: int(40000, 'Training steps.'),
     BASE_LR: float(0.001, 'Learning rate after the warm-up.'),
     BASE_LR_END: float(0, 'Learning rate at the end of the cosine schedule.'),
@@ -76,6 +77,10 @@ export const schema = {
       CLIP_VALUE: float(1, 'The largest value or norm.'),
       NORM_TYPE: float(2, 'Which norm.'),
     },
+    ACCUMULATE: int(1, 'Batches whose gradients are averaged for one step; IMS_PER_BATCH is the size of each.', { own: true }),
+    EMA_DECAY: float(0, 'Decay of the moving average of the weights, such as 0.999, that is evaluated and kept; 0 for none.', {
+      own: true,
+    }),
     AMP: { ENABLED: bool(false, 'Training in half precision.', { ignored: 'everything is computed in float32' }) },
   },
   TEST: {

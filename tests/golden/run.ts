@@ -19,7 +19,7 @@ export interface GoldenOptions {
 export async function runGolden(folders: string[], options: GoldenOptions = {}): Promise<number> {
   const report = new Report(options.json ?? false, options.write);
   const found = discover(folders);
-  if (found.some((f) => f.kind !== 'data')) {
+  if (found.some((f) => f.kind !== 'data' || f.format === 'solver')) {
     const { startBackend } = await import('../../src/backends/select.js');
     await startBackend((options.backend ?? 'auto') as Parameters<typeof startBackend>[0]);
     // Registers the gradients of the stock kernels.

@@ -12,4 +12,5 @@ export const DATA: Record<string, () => Promise<DataRunner>> = {
   panoptic: async () => (await import('./panoptic.js')).runPanoptic,
   rle: async () => (await import('./rle.js')).runRle,
   semseg: async () => (await import('./semseg.js')).runSemseg,
+  solver: async () => (await import('./solver.js')).runSolver,
 };

@@ -7,6 +7,7 @@ export const OPS: Record<string, () => Promise<OpsAdapter>> = {
   box2box_transform: async () => (await import('./box2box_transform.js')).box2boxTransform,
   image_list: async () => (await import('./image_list.js')).imageList,
   inference: async () => (await import('./inference.js')).inference,
+  lr_schedule: async () => (await import('./lr_schedule.js')).lrScheduleAdapter,
   norms: async () => (await import('./norms.js')).norms,
   paste_masks: async () => (await import('./paste_masks.js')).pasteMasks,
   resize: async () => (await import('./resize.js')).resize,
