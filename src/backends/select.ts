@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 // Registers the gradients, which tfjs-core alone lacks in Node.
 import '@tensorflow/tfjs-layers';
-import { ArgumentError, BackendError } from '../errors.js';
-import { nearestNames } from '../nearest_names.js';
-import { DEVICES, type BackendInfo, type ConcreteDevice, type Device } from './device.js';
+import { BackendError } from '../errors.js';
+import { chooseDevice } from './choose.js';
+import type { BackendInfo, ConcreteDevice, Device } from './device.js';
 
 export { DEVICES, type BackendInfo, type ConcreteDevice, type Device } from './device.js';
 
@@ -20,23 +20,8 @@ export const AUTO_ORDER: readonly ConcreteDevice[] = inNode ? ['tensorflow', 'wa
  *   tfjs-core are loaded.
  */
 export async function startBackend(device: Device = 'auto'): Promise<BackendInfo> {
-  if (!DEVICES.includes(device)) {
-    const near = nearestNames(String(device), DEVICES, 1);
-    throw new ArgumentError(
-      `unknown device "${device}"${near.length ? ` (did you mean ${near.join(' or ')}?)` : ''}: one of ${DEVICES.join(', ')}`,
-    );
-  }
   if (inNode) (await import('./core_copies.js')).refuseLoadedSecondCore();
-  if (device !== 'auto') return { device, description: await start(device), skipped: [] };
-  const skipped: BackendInfo['skipped'] = [];
-  for (const candidate of AUTO_ORDER) {
-    try {
-      return { device: candidate, description: await start(candidate), skipped };
-    } catch (error) {
-      skipped.push({ device: candidate, reason: error instanceof Error ? error.message : String(error) });
-    }
-  }
-  throw new BackendError(`no device works here: ${skipped.map((s) => s.reason).join('; ')}`);
+  return chooseDevice(device, AUTO_ORDER, start);
 }
 
 async function start(device: ConcreteDevice): Promise<string> {

@@ -1,6 +1,6 @@
 import { ArgumentError, CheckpointError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
-import type { Checkpoint } from './read.js';
+import type { Checkpoint } from './parse.js';
 import { elementCount } from './tensor_data.js';
 import type { TensorData } from './tensor_data.js';
 

@@ -3,9 +3,9 @@ import { ZooError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import { loadConfigFile, type LoadedConfig } from './load_config_file.js';
 import { defaultConfig } from './merge.js';
-import { mergePublished } from './merge_published.js';
 import { applyOverrides } from './overrides.js';
-import { publishedConfigNames, publishedConfigs } from './published.js';
+import { publishedConfigNames, publishedName } from './published.js';
+import { publishedConfig } from './published_config.js';
 import type { Config } from './schema.js';
 
 /**
@@ -28,19 +28,9 @@ export function resolveConfig(source?: string, overrides: readonly string[] = []
 function load(source: string | undefined): LoadedConfig {
   if (source === undefined) return { config: defaultConfig(), warnings: [] };
   const name = publishedName(source);
-  if (name !== undefined && !existsSync(source)) {
-    const config = defaultConfig();
-    mergePublished(config, name);
-    return { config, warnings: [] };
-  }
+  if (name !== undefined && !existsSync(source)) return publishedConfig(name);
   if (/\.ya?ml$/i.test(source) || existsSync(source)) return loadConfigFile(source);
   throw new ZooError(
     `${JSON.stringify(source)} is neither a published model nor a file; did you mean ${nearestNames(source, publishedConfigNames()).join(', ')}?`,
   );
-}
-
-/** The table's name for a published configuration, or undefined. */
-export function publishedName(source: string): string | undefined {
-  const name = source.replace(/\.yaml$/, '');
-  return Object.hasOwn(publishedConfigs, name) ? name : undefined;
 }

@@ -2,18 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
-import type { Config } from './schema.js';
-import { defaultConfig, mergeInto } from './merge.js';
-import { mergePublished } from './merge_published.js';
-import { publishedConfigs } from './published.js';
-import { readYaml } from './read_yaml.js';
+import { type ConfigText, type LoadedConfig, mergeConfigText } from './config_text.js';
+import { defaultConfig } from './merge.js';
 
-/** A configuration and what the reader should be told once about it. */
-export interface LoadedConfig {
-  config: Config;
-  /** A line for each key that is set but has no effect here. */
-  warnings: string[];
-}
+export type { LoadedConfig } from './config_text.js';
 
 /**
  * Reads Detectron2's YAML with its `_BASE_` files over the defaults.
@@ -22,51 +14,22 @@ export interface LoadedConfig {
  */
 export function loadConfigFile(path: string): LoadedConfig {
   const loaded: LoadedConfig = { config: defaultConfig(), warnings: [] };
-  mergeFile(resolve(path), loaded, []);
+  mergeConfigText(readText(resolve(path)), loaded, [], (name, chain) => {
+    const from = chain.at(-1)!;
+    const base = resolve(dirname(from), name.startsWith('~/') ? homedir() + name.slice(1) : name);
+    return existsSync(base) ? readText(base, from) : { lookedFor: base };
+  });
   return loaded;
 }
 
-function mergeFile(path: string, into: LoadedConfig, includedFrom: string[]): void {
-  if (includedFrom.includes(path)) throw new ConfigError(`_BASE_ goes in a circle: ${[...includedFrom, path].join(' -> ')}`);
-  const raw = readYaml(readText(path, includedFrom.at(-1)), path);
-  if (raw === null || raw === undefined) return;
-  if (typeof raw !== 'object' || Array.isArray(raw)) throw new ConfigError(`${path}: a configuration is a mapping of keys`);
-  const { _BASE_: base, ...keys } = raw as Record<string, unknown>;
-  for (const name of baseNames(base, path)) mergeBase(name, path, into, [...includedFrom, path]);
-  if (keys.VERSION !== undefined && keys.VERSION !== 2)
-    throw new ConfigError(`${path}: VERSION must be 2, got ${String(keys.VERSION)}; let Detectron2 upgrade the file first`);
-  mergeInto(into.config, keys, path, into.warnings);
-}
-
-function baseNames(base: unknown, path: string): string[] {
-  if (base === undefined) return [];
-  const names = Array.isArray(base) ? base : [base];
-  if (names.length === 0 || !names.every((name) => typeof name === 'string' && name !== ''))
-    throw new ConfigError(`${path}: _BASE_ must be a file name or a list of them, got ${JSON.stringify(base)}`);
-  return names as string[];
-}
-
-function mergeBase(name: string, path: string, into: LoadedConfig, includedFrom: string[]): void {
-  const base = resolve(dirname(path), name.startsWith('~/') ? homedir() + name.slice(1) : name);
-  if (existsSync(base)) return mergeFile(base, into, includedFrom);
-  const builtIn = name.replace(/^(\.\.?\/)+/, '').replace(/\.ya?ml$/, '');
-  const found = Object.keys(publishedConfigs).find(
-    (known) => known === builtIn || (!builtIn.includes('/') && known.endsWith(`/${builtIn}`)),
-  );
-  if (!found) throw new ConfigError(`${path}: _BASE_ ${JSON.stringify(name)} is not there (looked for ${base})`);
-  mergePublished(into.config, found);
-}
-
-function readText(path: string, includedFrom?: string): string {
+function readText(path: string, includedFrom?: string): ConfigText {
   try {
-    return readFileSync(path, 'utf8');
+    return { text: readFileSync(path, 'utf8'), where: path };
   } catch (cause) {
     const from = includedFrom ? ` (_BASE_ of ${includedFrom})` : '';
     throw new ConfigError(
       `${path}: the configuration file${from} cannot be read: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

@@ -276,3 +276,9 @@ export const publishedConfigs: Readonly<Record<string, PublishedConfig>> = {
 export function publishedConfigNames(): string[] {
   return Object.keys(publishedConfigs).filter((name) => !/(^|\/)Base-/.test(name));
 }
+
+/** The table's name for a published configuration, or undefined. */
+export function publishedName(source: string): string | undefined {
+  const name = source.replace(/\.yaml$/, '');
+  return Object.hasOwn(publishedConfigs, name) ? name : undefined;
+}

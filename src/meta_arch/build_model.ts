@@ -1,4 +1,5 @@
-import { type Config, unsupportedSettings } from '../config/index.js';
+import type { Config } from '../config/schema.js';
+import { unsupportedSettings } from '../config/unsupported.js';
 import { ConfigError } from '../errors.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
 import { ProposalNetwork } from './proposal_network.js';

@@ -1,107 +1,16 @@
-import type { Image } from '../data/image_io/pixel_formats.js';
-import { rleToString } from '../data/rle/rle.js';
-import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
 import { Drawing, type DrawOptions } from '../visualization/drawing.js';
-import { InstanceMask } from './masks/lazy_mask.js';
+import { DetectedInstances, type Instance } from './detected_instances.js';
 
-/** A box as (x0, y0, x1, y1) in pixels of the picture. */
-export type BoxXyxy = readonly [x0: number, y0: number, x1: number, y1: number];
+export type { BoxXyxy, CocoResult, Instance, StageMilliseconds } from './detected_instances.js';
 
-/** One found object. */
-export interface Instance {
-  readonly className: string;
-  /** The index of the class, from 0. */
-  readonly classIndex: number;
-  /** From 0 to 1, not rounded. */
-  readonly score: number;
-  readonly box: BoxXyxy;
-  /** The mask, small until someone asks for pixels; absent for models without a mask head. */
-  readonly mask: InstanceMask | undefined;
-}
-
-/** How long each stage took, for the whole batch. */
-export interface StageMilliseconds {
-  readonly decode: number;
-  readonly resize: number;
-  readonly preprocess: number;
-  readonly proposals: number;
-  readonly heads: number;
-}
-
-/** One row of COCO's results format. */
-export interface CocoResult {
-  image_id: number;
-  category_id: number;
-  /** (x, y, width, height) */
-  bbox: [number, number, number, number];
-  score: number;
-  segmentation?: { size: [number, number]; counts: string };
-}
-
-/** The instances of one picture, best first: an iterable of plain values that holds no tensors. */
-export class Prediction implements Iterable<Instance> {
-  constructor(
-    readonly instances: readonly Instance[],
-    /** The picture as it was read, RGB. */
-    readonly image: Image,
-    /** How long the batch that this picture was in took. */
-    readonly times: StageMilliseconds,
-  ) {}
-
-  /** @internal */
-  static fromDetections(found: RawInstances, image: Image, classNames: readonly string[], times: StageMilliseconds): Prediction {
-    const area = found.masks ? found.masks.size ** 2 : 0;
-    const instances = Array.from(found.scores, (score, i): Instance => {
-      const box: BoxXyxy = [found.boxes[i * 4], found.boxes[i * 4 + 1], found.boxes[i * 4 + 2], found.boxes[i * 4 + 3]];
-      const classIndex = found.classes[i];
-      const mask =
-        found.masks &&
-        new InstanceMask(found.masks.probabilities.subarray(i * area, (i + 1) * area), box, image.height, image.width);
-      return { className: classNames[classIndex] ?? `class ${classIndex}`, classIndex, score, box, mask };
-    });
-    return new Prediction(instances, image, times);
-  }
-
-  get height(): number {
-    return this.image.height;
-  }
-
-  get width(): number {
-    return this.image.width;
-  }
-
-  get length(): number {
-    return this.instances.length;
-  }
-
-  [Symbol.iterator](): Iterator<Instance> {
-    return this.instances[Symbol.iterator]();
-  }
-
-  /** The same picture with only the instances that pass. */
-  filter(keep: (instance: Instance) => boolean): Prediction {
-    return new Prediction(this.instances.filter(keep), this.image, this.times);
-  }
-
-  /**
-   * pycocotools' results format, masks as compressed RLE.
-   * @param options.categoryIds the data set's id of each class index; class index + 1 where it is not given
-   */
-  toCoco(options: { imageId: number; categoryIds?: readonly number[] }): CocoResult[] {
-    return this.instances.map(({ box: [x0, y0, x1, y1], classIndex, score, mask }) => {
-      const result: CocoResult = {
-        image_id: options.imageId,
-        category_id: options.categoryIds?.[classIndex] ?? classIndex + 1,
-        bbox: [x0, y0, x1 - x0, y1 - y0],
-        score,
-      };
-      if (mask) result.segmentation = { size: [this.height, this.width], counts: rleToString(mask.toRle()) };
-      return result;
-    });
-  }
-
+/** The instances of one picture, best first, which can be drawn to a file. */
+export class Prediction extends DetectedInstances {
   /** An overlay of boxes, masks and labels, to be written as PNG or SVG. */
   draw(options: DrawOptions = {}): Drawing {
     return new Drawing(this.image, this.instances, options);
+  }
+
+  protected override withInstances(instances: readonly Instance[]): this {
+    return new Prediction(instances, this.image, this.times) as this;
   }
 }

@@ -1,6 +1,6 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { ArgumentError } from '../errors.js';
-import type { Instance } from '../structures/prediction.js';
+import type { Instance } from '../structures/detected_instances.js';
 import { drawInstances, type DrawnInstance, type DrawOptions } from './draw.js';
 import { drawInstancesSvg } from './svg.js';
 

@@ -1,0 +1,45 @@
+import { loadCheckpoint, type LoadReport } from '../checkpoint/load.js';
+import type { Checkpoint } from '../checkpoint/parse.js';
+import type { Config } from '../config/schema.js';
+import { CheckpointError } from '../errors.js';
+import { buildModel } from '../meta_arch/build_model.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import { cocoClassNames } from '../model_zoo/coco_classes.js';
+
+/** A model with its weights, its config and its classes' names. */
+export interface LoadedModel {
+  readonly model: ProposalNetwork;
+  readonly config: Config;
+  readonly classNames: readonly string[];
+  readonly report: LoadReport;
+}
+
+/** Builds a config's model on the running backend and gives it its weights. */
+export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedModel {
+  const model = buildModel(config);
+  try {
+    const report = loadCheckpoint(checkpoint, model.modelParameters());
+    return { model, config, classNames: classNamesOf(checkpoint, config), report };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+/** Proposals have no class. Else names from the weight file, else COCO's where the number fits, else numbers. */
+function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[] {
+  if (config.MODEL.META_ARCHITECTURE === 'ProposalNetwork') return ['object'];
+  const numClasses = config.MODEL.ROI_HEADS.NUM_CLASSES;
+  const stored = checkpoint.metadata['class_names'];
+  if (stored !== undefined) {
+    const names: unknown = JSON.parse(stored);
+    if (!Array.isArray(names) || names.length !== numClasses) {
+      throw new CheckpointError(
+        `${checkpoint.source} names ${Array.isArray(names) ? names.length : 'no'} classes, the config has ${numClasses} (MODEL.ROI_HEADS.NUM_CLASSES).`,
+      );
+    }
+    return names.map(String);
+  }
+  if (numClasses === cocoClassNames.length) return cocoClassNames;
+  return Array.from({ length: numClasses }, (_, i) => `class ${i}`);
+}

@@ -1,0 +1,121 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { BackendInfo } from '../backends/device.js';
+import type { LoadReport } from '../checkpoint/load.js';
+import type { Config } from '../config/schema.js';
+import type { Image } from '../data/image_io/pixel_formats.js';
+import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
+import { BackendError } from '../errors.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import { postprocess } from '../meta_arch/postprocess.js';
+import { type Instance, instancesOf, type StageMilliseconds } from '../structures/detected_instances.js';
+import type { InputImage } from '../structures/image_list.js';
+import type { LoadedModel } from './assemble_model.js';
+import { type RawPixels, swapRedBlue } from './pixel_input.js';
+
+export interface PredictOptions {
+  /** Stops between stages with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Largest width x height that is decoded. */
+  readonly maxPixels?: number;
+}
+
+/** What every predictor does, whatever a picture comes from and whatever a result can be drawn on: `I` is a picture, `R` a result. */
+export abstract class PredictorCore<I, R> {
+  private disposed = false;
+  private readonly model: ProposalNetwork;
+  readonly config: Config;
+  readonly classNames: readonly string[];
+  /** What became of every tensor of the weight file. */
+  readonly loadReport: LoadReport;
+
+  /** @internal */
+  constructor(
+    { model, config, classNames, report }: LoadedModel,
+    /** The device that runs, and why faster ones do not. */
+    readonly backend: BackendInfo,
+  ) {
+    model.fold();
+    this.model = model;
+    this.config = config;
+    this.classNames = classNames;
+    this.loadReport = report;
+  }
+
+  /** Reads a picture as RGB. */
+  protected abstract read(input: I | RawPixels, options: PredictOptions): Promise<Image>;
+
+  protected abstract result(instances: Instance[], image: Image, times: StageMilliseconds): R;
+
+  /** The device that computes. */
+  get device(): BackendInfo['device'] {
+    return this.backend.device;
+  }
+
+  /** @returns the instances of one picture, best first, in the frame of the file */
+  async predict(input: I, options?: PredictOptions): Promise<R>;
+  /** @returns the instances of several pictures, computed as one batch */
+  async predict(input: readonly I[], options?: PredictOptions): Promise<R[]>;
+  async predict(input: I | readonly I[], options: PredictOptions = {}): Promise<R | R[]> {
+    this.assertUsable();
+    if (Array.isArray(input)) return this.predictBatch(input as readonly I[], options);
+    return (await this.predictBatch([input as I], options))[0];
+  }
+
+  /** Runs once on an empty picture, so that the first real one does not pay for compiling and allocating. */
+  async warmUp(size: { height: number; width: number } = { height: 480, width: 640 }): Promise<void> {
+    this.assertUsable();
+    await this.predictBatch([{ data: new Uint8Array(size.height * size.width * 3), ...size }], {});
+  }
+
+  /** Frees the weights. Predictions that were made stay usable: they hold no tensors. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.model.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Runs the device's part; subclasses may watch over it. */
+  protected async infer(images: readonly InputImage[], options: PredictOptions): ReturnType<ProposalNetwork['infer']> {
+    return this.model.infer(images, options.signal ? { signal: options.signal } : {});
+  }
+
+  private async predictBatch(inputs: readonly (I | RawPixels)[], options: PredictOptions): Promise<R[]> {
+    if (inputs.length === 0) return [];
+    const start = performance.now();
+    const images: Image[] = [];
+    for (const input of inputs) images.push(await this.read(input, options));
+    options.signal?.throwIfAborted();
+    const decoded = performance.now();
+    const resized = images.map((image) => this.resize(image));
+    const prepared = performance.now();
+    const { instances, times } = await this.infer(resized, options);
+    const stages: StageMilliseconds = { decode: decoded - start, resize: prepared - decoded, ...times };
+    return images.map((image, i) => {
+      const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width]);
+      return this.result(instancesOf(found, image, this.classNames), image, stages);
+    });
+  }
+
+  private resize(image: Image): InputImage {
+    const { MIN_SIZE_TEST, MAX_SIZE_TEST, FORMAT } = this.config.INPUT;
+    const [height, width] =
+      MIN_SIZE_TEST > 0
+        ? resizeShortestEdgeShape(image.height, image.width, MIN_SIZE_TEST, MAX_SIZE_TEST)
+        : [image.height, image.width];
+    const data = height === image.height && width === image.width ? image.data : resizeBilinear(image, height, width);
+    return { data: FORMAT === 'RGB' ? data : swapRedBlue(data), height, width };
+  }
+
+  private assertUsable(): void {
+    if (this.disposed) throw new BackendError('This predictor was disposed. Load a new one with Predictor.load().');
+    if (tf.getBackend() !== this.backend.device) {
+      throw new BackendError(
+        `This predictor's weights are on '${this.backend.device}', but the active backend is '${tf.getBackend()}'. Call tf.setBackend('${this.backend.device}') first.`,
+      );
+    }
+  }
+}
