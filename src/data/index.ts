@@ -1,5 +1,12 @@
-/** Pictures, run-length masks and COCO files, without tensors. */
+/** Pictures, run-length masks, COCO files, augmentation and training batches, without tensors. */
+export * from './annotations/index.js';
 export * from './coco/index.js';
+export * from './dataset_mapper.js';
 export * from './image_io/read_image.js';
+export * from './loader/index.js';
+export * from './random.js';
 export * from './resize/resize.js';
 export * from './rle/index.js';
+export * from './samplers/index.js';
+export * from './transforms/index.js';
+export type { GroundTruth, MaskAnnotation, TrainingSample } from '../structures/training_sample.js';

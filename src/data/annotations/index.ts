@@ -1,0 +1,19 @@
+export { BoxMode, convertBox, type BoxModeNumber } from './box_mode.js';
+export {
+  annotationsToGroundTruth,
+  isMaskEmpty,
+  maskBox,
+  selectObjects,
+  withMaskBoxes,
+  withoutEmpty,
+  type GroundTruthOptions,
+  type MaskFormat,
+  type WithoutEmptyOptions,
+} from './instances.js';
+export {
+  keypointFlipIndices,
+  transformAnnotation,
+  type SourceAnnotation,
+  type TransformAnnotationOptions,
+  type TransformedAnnotation,
+} from './transform_annotations.js';

@@ -1,0 +1,90 @@
+import type { Config } from '../../config/index.js';
+import { ConfigError, DatasetError } from '../../errors.js';
+import { keypointFlipIndices } from '../annotations/transform_annotations.js';
+import { readCocoDataset } from '../coco/read_coco.js';
+import { datasetRecords, withKeypoints, withoutCrowdOnly } from '../coco/dataset_records.js';
+import { RepeatFactorTrainingSampler, repeatFactors } from '../samplers/repeat_factor.js';
+import { RandomSubsetTrainingSampler, TrainingSampler, type Sampler } from '../samplers/sampler.js';
+import { InProcessSource } from './sample_source.js';
+import { TrainLoader, type LoadedDataset, type LoaderState } from './train_loader.js';
+
+/** Options of {@link trainSamplesFromConfig}. */
+export interface TrainSamplesOptions {
+  /** COCO annotation file. */
+  readonly json: string;
+  /** Folder of the pictures. */
+  readonly images: string;
+  readonly seed: number;
+  /** Goes on where an earlier loader stood. */
+  readonly state?: LoaderState;
+  /** Pictures a batch; default SOLVER.IMS_PER_BATCH. */
+  readonly batchSize?: number;
+  /** Share of the pictures, for DATALOADER.SAMPLER_TRAIN RandomSubsetTrainingSampler. */
+  readonly subsetRatio?: number;
+}
+
+/**
+ * The training batches that a configuration asks for (sections INPUT, DATALOADER, SOLVER.IMS_PER_BATCH).
+ *
+ * @throws DatasetError when the data set cannot be read or no picture is left, ConfigError for settings that do not fit
+ */
+export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesOptions): Promise<TrainLoader> {
+  const { seed, state } = options;
+  const { dataset, flips } = await loadDataset(cfg, options);
+  const source = new InProcessSource({ config: cfg, ...(flips ? { keypointFlipIndices: flips } : {}) });
+  return new TrainLoader({
+    dataset,
+    seed,
+    sampler: trainSampler(cfg, dataset, options),
+    source,
+    batchSize: options.batchSize ?? cfg.SOLVER.IMS_PER_BATCH,
+    groupByAspectRatio: cfg.DATALOADER.ASPECT_RATIO_GROUPING,
+    ...(state ? { state } : {}),
+  });
+}
+
+async function loadDataset(
+  cfg: Config,
+  { json, images }: TrainSamplesOptions,
+): Promise<{ dataset: LoadedDataset; flips?: readonly number[] }> {
+  const file = await readCocoDataset(json);
+  const all = datasetRecords(file, images, { name: json });
+  const messages = [...all.messages];
+  let { records } = all;
+  if (cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS) records = withoutCrowdOnly(records);
+  const withoutObjects = all.records.length - records.length;
+  if (withoutObjects > 0) messages.push(`Left out ${withoutObjects} of ${all.records.length} pictures, which have no objects`);
+  let flips: readonly number[] | undefined;
+  if (cfg.MODEL.KEYPOINT_ON) {
+    const before = records.length;
+    records = withKeypoints(records, cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE);
+    if (records.length < before) messages.push(`Left out ${before - records.length} pictures with too few keypoints`);
+    const names = file.categories.find((c) => c.keypoints)?.keypoints;
+    flips = names && keypointFlipIndices(names);
+  }
+  if (records.length === 0) throw new DatasetError(`${json}: no picture is left to train on; ${messages.join('; ')}.`);
+  return {
+    dataset: { records, classes: all.thingClasses, categoryIds: all.categoryIds, withoutObjects, messages },
+    ...(flips ? { flips } : {}),
+  };
+}
+
+function trainSampler(cfg: Config, { records }: LoadedDataset, { seed, subsetRatio }: TrainSamplesOptions): Sampler {
+  const { SAMPLER_TRAIN: name, REPEAT_THRESHOLD: threshold, REPEAT_SQRT: squareRoot } = cfg.DATALOADER;
+  switch (name) {
+    case 'TrainingSampler':
+      return new TrainingSampler(records.length, seed);
+    case 'RepeatFactorTrainingSampler': {
+      const categories = records.map((r) => r.annotations.map((a) => a.category_id));
+      return new RepeatFactorTrainingSampler(repeatFactors(categories, threshold, squareRoot), seed);
+    }
+    case 'RandomSubsetTrainingSampler':
+      if (subsetRatio === undefined)
+        throw new ConfigError('DATALOADER.SAMPLER_TRAIN is RandomSubsetTrainingSampler; it needs the option subsetRatio.');
+      return new RandomSubsetTrainingSampler(records.length, subsetRatio, seed);
+    default:
+      throw new ConfigError(
+        `DATALOADER.SAMPLER_TRAIN is ${name}; with one data set use TrainingSampler, RepeatFactorTrainingSampler or RandomSubsetTrainingSampler.`,
+      );
+  }
+}
