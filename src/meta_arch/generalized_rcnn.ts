@@ -38,6 +38,7 @@ export class GeneralizedRcnn extends ProposalNetwork {
       return { instances, times: { ...times, heads: performance.now() - start } };
     } finally {
       tf.dispose(features);
+      if (proposals instanceof tf.Tensor) proposals.dispose();
     }
   }
 }

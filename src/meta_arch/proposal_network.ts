@@ -5,7 +5,7 @@ import { Fpn } from '../fpn/fpn.js';
 import { Module } from '../layers/module.js';
 import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
-import { Rpn, type RpnOutputs, type Trace } from '../rpn/rpn.js';
+import { readProposals, Rpn, type RpnOutputs, type Trace } from '../rpn/rpn.js';
 import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
 
 export interface ProposalNetworkOptions {
@@ -38,10 +38,11 @@ export interface InferenceOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Feature maps and proposals of a batch; the owner of the maps disposes of them. */
+/** Feature maps and proposals of a batch; the owner disposes of the tensors. */
 export interface ProposedBatch {
   readonly features: FeatureMaps;
-  readonly proposals: Proposals[];
+  /** A tensor [R, 6] as `Rpn.proposeOnDevice` gives it, or values where the backend cannot select. */
+  readonly proposals: tf.Tensor2D | Proposals[];
   readonly imageSizes: ImageList['imageSizes'];
   readonly times: Omit<StageTimes, 'heads'>;
 }
@@ -79,7 +80,7 @@ export class ProposalNetwork extends Module {
   async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const { features, proposals, times } = await this.propose(images, options);
     tf.dispose(features);
-    const instances = proposals.map(({ boxes, objectnessLogits }) => ({
+    const instances = (await hostProposals(proposals, images.length)).map(({ boxes, objectnessLogits }) => ({
       boxes,
       scores: objectnessLogits,
       classes: new Int32Array(objectnessLogits.length),
@@ -100,11 +101,15 @@ export class ProposalNetwork extends Module {
       const maps: FeatureMaps = this.options.backbone.forward(input, trace);
       return { features: maps, rpn: this.options.proposalGenerator.forward(maps) };
     });
+    let proposals: ProposedBatch['proposals'] | undefined;
     try {
       if (trace) this.traceFirstStage(features, rpn, trace);
-      const proposals = await this.options.proposalGenerator.propose(rpn, list.imageSizes);
+      const { proposalGenerator } = this.options;
+      proposals =
+        proposalGenerator.proposeOnDevice(rpn, list.imageSizes) ?? (await proposalGenerator.propose(rpn, list.imageSizes));
       if (trace) {
-        proposals.forEach(({ boxes, objectnessLogits }, i) => {
+        const host = proposals instanceof tf.Tensor ? await readProposals(proposals, images.length) : proposals;
+        host.forEach(({ boxes, objectnessLogits }, i) => {
           traceArray(trace, `proposals.${i}.boxes`, boxes, [boxes.length / 4, 4]);
           traceArray(trace, `proposals.${i}.objectness_logits`, objectnessLogits, [objectnessLogits.length]);
         });
@@ -114,6 +119,7 @@ export class ProposalNetwork extends Module {
       return { features, proposals, imageSizes: list.imageSizes, times };
     } catch (error) {
       tf.dispose(features);
+      if (proposals instanceof tf.Tensor) proposals.dispose();
       throw error;
     } finally {
       tf.dispose(rpn);
@@ -129,6 +135,12 @@ export class ProposalNetwork extends Module {
       traceArray(trace, `anchors.${level}`, anchors, [anchors.length / 4, 4]);
     });
   }
+}
+
+/** Proposals as values; a tensor is read and disposed of. */
+async function hostProposals(proposals: ProposedBatch['proposals'], images: number): Promise<Proposals[]> {
+  if (!(proposals instanceof tf.Tensor)) return proposals;
+  return readProposals(proposals, images).finally(() => proposals.dispose());
 }
 
 /** Shows host values to a trace as a tensor. */

@@ -1,11 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps, FeatureShapes } from '../backbone/resnet.js';
 import { ConfigError } from '../errors.js';
+import { assignLevels } from '../ops/roi_align/levels.js';
 import { multilevelRoiAlign } from '../ops/roi_align/multilevel_roi_align.js';
-
-/** The size at which a box belongs to the canonical level (Lin et al. 2017, equation 1). */
-const CANONICAL_BOX_SIZE = 224;
-const CANONICAL_LEVEL = 4;
 
 export interface RoiPoolerOptions {
   readonly inFeatures: readonly string[];
@@ -42,23 +39,26 @@ export class RoiPooler {
 
   /**
    * @param features maps by name, each [N, H, W, C]
-   * @param boxes    per image [R_i, 4] in input pixels
+   * @param boxes    per image [R_i, 4] in input pixels; or a tensor whose rows begin with (image, x0, y0, x1, y1), which stays where it is
    * @returns        [R, outputSize, outputSize, C], image after image, rows in the order of the boxes
    */
-  forward(features: FeatureMaps, boxes: readonly Float32Array[]): tf.Tensor4D {
+  forward(features: FeatureMaps, boxes: readonly Float32Array[] | tf.Tensor2D): tf.Tensor4D {
     const { inFeatures, scales, outputSize, samplingRatio, aligned } = this.options;
-    const rois = batchedRois(boxes);
-    const minLevel = -Math.log2(scales[0]);
-    const maxLevel = -Math.log2(scales[scales.length - 1]);
-    const levels = assignLevels(rois, minLevel, maxLevel);
-    return tf.tidy(() =>
-      multilevelRoiAlign(
-        inFeatures.map((name) => features[name]),
-        tf.tensor2d(rois, [levels.length, 5]),
-        levels,
-        { outputSize: [outputSize, outputSize], spatialScales: [...scales], samplingRatio, aligned },
-      ),
-    );
+    const range = { minLevel: -Math.log2(scales[0]), maxLevel: -Math.log2(scales[scales.length - 1]) };
+    const options = {
+      outputSize: [outputSize, outputSize] as [number, number],
+      spatialScales: [...scales],
+      samplingRatio,
+      aligned,
+    };
+    const maps = inFeatures.map((name) => features[name]);
+    return tf.tidy(() => {
+      if (boxes instanceof tf.Tensor)
+        return multilevelRoiAlign(maps, tf.slice(boxes, [0, 0], [boxes.shape[0], 5]), range, options);
+      const rois = batchedRois(boxes);
+      const levels = assignLevels(rois, range.minLevel, range.maxLevel);
+      return multilevelRoiAlign(maps, tf.tensor2d(rois, [levels.length, 5]), levels, options);
+    });
   }
 }
 
@@ -74,21 +74,4 @@ function batchedRois(boxes: readonly Float32Array[]): Float32Array<ArrayBuffer> 
     }
   });
   return rois;
-}
-
-/**
- * The pyramid level of each region: floor(4 + log2(sqrt(area) / 224 + 1e-8)) clamped to the levels there are, in float32 as Detectron2 computes it.
- * An inverted box has no area whose root is a number: its level is -minLevel, no map at all, and it pools zeros, as in Detectron2.
- * @param rois [R, 5]
- * @returns    [R] indices from 0
- */
-export function assignLevels(rois: Float32Array, minLevel: number, maxLevel: number): Int32Array {
-  const f = Math.fround;
-  const levels = new Int32Array(rois.length / 5);
-  for (let i = 0, at = 0; i < levels.length; i++, at += 5) {
-    const area = f(f(rois[at + 3] - rois[at + 1]) * f(rois[at + 4] - rois[at + 2]));
-    const level = Math.floor(f(CANONICAL_LEVEL + f(Math.log2(f(f(f(Math.sqrt(area)) / CANONICAL_BOX_SIZE) + 1e-8)))));
-    levels[i] = Number.isNaN(level) ? -minLevel : Math.min(Math.max(level, minLevel), maxLevel) - minLevel;
-  }
-  return levels;
 }

@@ -5,6 +5,7 @@ import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
 import { readBack } from '../ops/read_back.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
+import { PROPOSAL_COLUMNS, type ProposalRows, splitProposals } from '../rpn/proposal_kernel.js';
 import type { Trace } from '../rpn/rpn.js';
 import { BoxHead } from './box_head.js';
 import { BoxPredictor } from './box_predictor.js';
@@ -69,12 +70,12 @@ export class StandardRoiHeads extends Module {
 
   /**
    * @param features   maps by name, each [N, H, W, C]
-   * @param proposals  per image, in input pixels
+   * @param proposals  per image, in input pixels; or [R, 6] as `Rpn.proposeOnDevice` gives them, read together with the box head's outputs
    * @param imageSizes (height, width) of each image inside the padded input
    */
   async infer(
     features: FeatureMaps,
-    proposals: readonly Proposals[],
+    proposals: readonly Proposals[] | tf.Tensor2D,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
   ): Promise<RawInstances[]> {
@@ -84,50 +85,47 @@ export class StandardRoiHeads extends Module {
 
   private async inferBoxes(
     features: FeatureMaps,
-    proposals: readonly Proposals[],
+    proposals: readonly Proposals[] | tf.Tensor2D,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
   ): Promise<Detections[]> {
     const { boxPooler, boxHead, boxPredictor, selection } = this.options;
-    const counts = proposals.map(({ boxes }) => boxes.length / 4);
-    const rows = counts.reduce((a, b) => a + b, 0);
+    const onDevice = proposals instanceof tf.Tensor;
+    const rows = onDevice ? proposals.shape[0] : proposals.reduce((sum, { boxes }) => sum + boxes.length / 4, 0);
     if (rows === 0)
       return imageSizes.map((size) => fastRcnnInference(new Float32Array(0), new Float32Array(0), 0, size, selection));
     const flat = tf.tidy(() => {
-      const pooled = boxPooler.forward(
-        features,
-        proposals.map(({ boxes }) => boxes),
-      );
+      const pooled = boxPooler.forward(features, onDevice ? proposals : proposals.map(({ boxes }) => boxes));
       trace?.('box_pooled', pooled);
       const hidden = boxHead.forward(pooled);
       trace?.('box_head', hidden);
       const { logits, deltas } = boxPredictor.forward(hidden);
       trace?.('cls_logits', logits);
       trace?.('box_deltas', deltas);
-      return tf.concat([tf.reshape(tf.softmax(logits), [-1]), tf.reshape(deltas, [-1])]);
+      const outputs = [tf.softmax(logits), deltas, ...(onDevice ? [proposals] : [])];
+      return tf.concat(outputs.map((output) => tf.reshape(output, [-1])));
     });
     const values = await readBack(flat);
     flat.dispose();
     const columns = this.options.boxPredictor.options.numClasses + 1;
     const scores = values.subarray(0, rows * columns);
-    const deltas = values.subarray(rows * columns);
+    const end = values.length - (onDevice ? rows * PROPOSAL_COLUMNS : 0);
+    const deltas = values.subarray(rows * columns, end);
     const boxColumns = deltas.length / rows;
-    let first = 0;
-    return proposals.map(({ boxes }, image) => {
-      const count = counts[image];
+    const chosen = onDevice ? splitProposals(values.subarray(end), imageSizes.length) : withFirstRows(proposals);
+    return chosen.map(({ boxes, first }, image) => {
+      const count = boxes.length / 4;
       const decoded = boxPredictor.transform.applyDeltas(
         deltas.subarray(first * boxColumns, (first + count) * boxColumns),
         boxes,
       );
-      const result = fastRcnnInference(
+      return fastRcnnInference(
         decoded,
         scores.subarray(first * columns, (first + count) * columns),
         count,
         imageSizes[image],
         selection,
       );
-      first += count;
-      return result;
     });
   }
 
@@ -164,4 +162,14 @@ export class StandardRoiHeads extends Module {
       return { ...found, masks: { size, probabilities: own } };
     });
   }
+}
+
+/** Where each image's rows begin when they lie one after another. */
+function withFirstRows(proposals: readonly Proposals[]): ProposalRows[] {
+  let first = 0;
+  return proposals.map((image) => {
+    const rows = { ...image, first };
+    first += image.boxes.length / 4;
+    return rows;
+  });
 }

@@ -7,6 +7,7 @@ import { readBack } from '../ops/read_back.js';
 import { AnchorGenerator } from './anchor_generator.js';
 import { Box2BoxTransform } from './box_transform.js';
 import { findTopProposals, type LevelSize, type Proposals, type ProposalSelection } from './find_top_proposals.js';
+import { hasProposalKernel, selectProposals, splitProposals } from './proposal_kernel.js';
 import { RpnHead } from './rpn_head.js';
 
 /** Sees intermediate tensors by name; whoever wants to keep one clones it. */
@@ -73,15 +74,34 @@ export class Rpn extends Module {
   }
 
   /**
-   * Reads the outputs back, once for the whole batch, and selects proposals.
+   * Selects proposals without waiting for the device.
+   * @param imageSizes (height, width) of each image inside the padded input
+   * @param selection  the test or the training numbers
+   * @returns          [R, 6] as (image, x0, y0, x1, y1, logit), the caller's to dispose; undefined where the backend has no kernel for it
+   */
+  proposeOnDevice(
+    { logits, deltas }: RpnOutputs,
+    imageSizes: readonly (readonly [number, number])[],
+    selection = this.options.selection,
+  ): tf.Tensor2D | undefined {
+    if (!hasProposalKernel()) return undefined;
+    const { anchorGenerator: anchors, transform } = this.options;
+    return selectProposals(logits, deltas, { anchors, transform, selection, imageSizes });
+  }
+
+  /**
+   * Selects proposals and reads them back, once for the whole batch; where the backend cannot select, reads the outputs back instead.
    * @param imageSizes (height, width) of each image inside the padded input
    * @param selection  the test or the training numbers
    */
   async propose(
-    { logits, deltas }: RpnOutputs,
+    outputs: RpnOutputs,
     imageSizes: readonly (readonly [number, number])[],
     selection = this.options.selection,
   ): Promise<Proposals[]> {
+    const onDevice = this.proposeOnDevice(outputs, imageSizes, selection);
+    if (onDevice) return readProposals(onDevice, imageSizes.length).finally(() => onDevice.dispose());
+    const { logits, deltas } = outputs;
     const levels: LevelSize[] = logits.map(({ shape }) => ({ height: shape[1], width: shape[2] }));
     const batch = imageSizes.length;
     const flat = tf.tidy(() => tf.concat([...logits, ...deltas].map((map) => tf.reshape(map, [batch, -1])), 1)); // prettier-ignore
@@ -93,4 +113,9 @@ export class Rpn extends Module {
       findTopProposals(values.subarray(i * perImage, (i + 1) * perImage), levels, size, anchorGenerator, transform, selection),
     );
   }
+}
+
+/** Reads what `proposeOnDevice` gave. @param proposals [R, 6] */
+export async function readProposals(proposals: tf.Tensor2D, images: number): Promise<Proposals[]> {
+  return splitProposals(proposals.shape[0] === 0 ? new Float32Array(0) : await readBack(proposals), images);
 }

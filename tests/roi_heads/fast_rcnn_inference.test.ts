@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fastRcnnInference } from '../../src/roi_heads/fast_rcnn_inference.js';
-import { assignLevels } from '../../src/roi_heads/roi_pooler.js';
+import { assignLevels } from '../../src/ops/roi_align/levels.js';
 
 describe('fastRcnnInference', () => {
   it('drops rows that are not finite, compares scores strictly, suppresses per class and keeps the best', () => {

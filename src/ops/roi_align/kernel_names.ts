@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { RoiAlignOptions } from './geometry.js';
+import { assignLevels, type LevelRange } from './levels.js';
 
 /** Inputs: `rois` [R, 5] and the maps `x0`, `x1`, ... ; output [R, h, w, C]. */
 export const MULTILEVEL_ROI_ALIGN = 'MultilevelRoiAlign';
@@ -21,6 +22,19 @@ export interface RoiAlignKernels<B> {
   backward(backend: B, dy: tf.TensorInfo, rois: tf.TensorInfo, attributes: RoiAlignAttributes): tf.TensorInfo[];
 }
 
+/** The attributes as the op passes them: levels that are not given follow from the regions. */
+export interface RoiAlignCall extends Omit<RoiAlignAttributes, 'levels'> {
+  levels: Int32Array | LevelRange;
+}
+
+/** Levels by the regions' sizes, where the caller left the choice to the kernel because only the device knows the regions. */
+function withLevels(call: RoiAlignCall, rois: tf.TensorInfo, backend: unknown): RoiAlignAttributes {
+  const { levels } = call;
+  if (levels instanceof Int32Array) return { ...call, levels };
+  const values = (backend as tf.KernelBackend).readSync(rois.dataId) as Float32Array;
+  return { ...call, levels: assignLevels(values, levels.minLevel, levels.maxLevel) };
+}
+
 /** Registers a backend's pair under the kernel names. `B` is the backend's own class or the part of it that the pair uses. */
 export function registerRoiAlign<B>(backendName: string, kernels: RoiAlignKernels<B>): void {
   if (tf.getKernel(MULTILEVEL_ROI_ALIGN, backendName)) return;
@@ -28,7 +42,7 @@ export function registerRoiAlign<B>(backendName: string, kernels: RoiAlignKernel
     kernelName: MULTILEVEL_ROI_ALIGN,
     backendName,
     kernelFunc: ({ inputs, attrs, backend }) => {
-      const attributes = attrs as unknown as RoiAlignAttributes;
+      const attributes = withLevels(attrs as unknown as RoiAlignCall, inputs.rois as tf.TensorInfo, backend);
       const maps = attributes.shapes.map((_, level) => inputs[`x${level}`] as tf.TensorInfo);
       return kernels.forward(backend as B, maps, inputs.rois as tf.TensorInfo, attributes);
     },
@@ -41,7 +55,7 @@ export function registerRoiAlign<B>(backendName: string, kernels: RoiAlignKernel
         backend as B,
         inputs.dy as tf.TensorInfo,
         inputs.rois as tf.TensorInfo,
-        attrs as unknown as RoiAlignAttributes,
+        withLevels(attrs as unknown as RoiAlignCall, inputs.rois as tf.TensorInfo, backend),
       ),
   });
 }

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ArgumentError } from '../../errors.js';
 import type { RoiAlignOptions } from './geometry.js';
-import { MULTILEVEL_ROI_ALIGN, MULTILEVEL_ROI_ALIGN_GRAD, type RoiAlignAttributes } from './kernel_names.js';
+import { MULTILEVEL_ROI_ALIGN, MULTILEVEL_ROI_ALIGN_GRAD, type RoiAlignCall } from './kernel_names.js';
+import type { LevelRange } from './levels.js';
 import './cpu.js';
 import './tensorflow.js';
 import './wasm.js';
@@ -12,7 +13,7 @@ tf.registerGradient({
   kernelName: MULTILEVEL_ROI_ALIGN,
   inputsToSave: ['rois'],
   gradFunc: (dy, [rois], attrs) => {
-    const { shapes } = attrs as unknown as RoiAlignAttributes;
+    const { shapes } = attrs as unknown as RoiAlignCall;
     const gradients = tf
       .engine()
       .runKernel(MULTILEVEL_ROI_ALIGN_GRAD, { dy: dy as tf.Tensor, rois }, attrs) as unknown as tf.Tensor[];
@@ -40,18 +41,18 @@ tf.registerGradient({
  *
  * @param features maps [N, H, W, C], float32; N and C are common
  * @param rois     [R, 5] as (image, x0, y0, x1, y1), image pixels
- * @param levels   [R] index of each region's map; negative: none
+ * @param levels   [R] index of each region's map; negative: none. Or the range of the maps' levels: the kernel assigns by size (`assignLevels`)
  * @returns        [R, h, w, C]
  * @throws ArgumentError for shapes that do not fit, or a region whose image or level does not exist
  */
 export function multilevelRoiAlign(
   features: tf.Tensor4D[],
   rois: tf.Tensor2D,
-  levels: Int32Array,
+  levels: Int32Array | LevelRange,
   o: RoiAlignOptions,
 ): tf.Tensor4D {
   checkArguments(features, rois, levels, o);
-  const attributes: RoiAlignAttributes = {
+  const attributes: RoiAlignCall = {
     outputSize: o.outputSize,
     spatialScales: o.spatialScales,
     samplingRatio: o.samplingRatio,
@@ -66,7 +67,7 @@ export function multilevelRoiAlign(
   return tf.engine().runKernel(MULTILEVEL_ROI_ALIGN, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor4D;
 }
 
-function checkArguments(features: tf.Tensor4D[], rois: tf.Tensor2D, levels: Int32Array, o: RoiAlignOptions): void {
+function checkArguments(features: tf.Tensor4D[], rois: tf.Tensor2D, levels: Int32Array | LevelRange, o: RoiAlignOptions): void {
   if (features.length === 0) throw new ArgumentError('RoIAlign needs at least one feature map, got none.');
   const [images, , , channels] = features[0].shape;
   features.forEach((map, level) => {
@@ -82,7 +83,7 @@ function checkArguments(features: tf.Tensor4D[], rois: tf.Tensor2D, levels: Int3
       `RoIAlign: rois are ${rois.dtype} [${rois.shape.join(', ')}]; expected float32 [R, 5] as (image, x0, y0, x1, y1).`,
     );
   }
-  if (levels.length !== rois.shape[0]) {
+  if (levels instanceof Int32Array && levels.length !== rois.shape[0]) {
     throw new ArgumentError(`RoIAlign: ${levels.length} levels for ${rois.shape[0]} rois; expected one each.`);
   }
   if (o.spatialScales.length !== features.length) {

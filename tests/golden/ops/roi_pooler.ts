@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { assignLevels, RoiPooler } from '../../../src/roi_heads/roi_pooler.js';
+import { assignLevels } from '../../../src/ops/roi_align/levels.js';
+import { RoiPooler } from '../../../src/roi_heads/roi_pooler.js';
 import { toNchw, toNhwc } from '../layout.js';
 import { NOT_YET, Unsupported } from '../unsupported.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
