@@ -3,6 +3,7 @@ import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
+import { Backbone, type FeatureMaps, type FeatureShapes } from './backbone.js';
 import { BasicBlock, BottleneckBlock, type ResidualBlock } from './blocks.js';
 import { BasicStem } from './stem.js';
 
@@ -23,17 +24,13 @@ export interface ResNetOptions {
   readonly widthPerGroup: number;
   readonly strideIn1x1: boolean;
   readonly norm: string;
+  /** 2: res5 keeps the stride of res4 and looks twice as wide (DC5). */
+  readonly res5Dilation: 1 | 2;
   /** Stages to give out: any of res2 .. res5. */
   readonly outFeatures: readonly string[];
   /** 0: nothing, 1: stem, 2: stem and res2, ... */
   readonly freezeAt: number;
 }
-
-/** Feature maps by name, each [N, H / stride, W / stride, C]. */
-export type FeatureMaps = Record<string, tf.Tensor4D>;
-
-/** What a backbone gives out: channels and stride by name. */
-export type FeatureShapes = Record<string, { channels: number; stride: number }>;
 
 /** Residual blocks one after another; its children are named 0, 1, 2, ... */
 class Stage extends Module {
@@ -52,8 +49,9 @@ class Stage extends Module {
 }
 
 /** ResNet (He et al. 2015) and ResNeXt (Xie et al. 2016), stages res2 to res5. */
-export class ResNet extends Module {
+export class ResNet extends Backbone {
   readonly outShapes: FeatureShapes = {};
+  readonly sizeDivisibility = 0;
   private readonly stem: BasicStem;
   private readonly stages: { name: string; stage: Stage }[] = [];
 
@@ -68,7 +66,8 @@ export class ResNet extends Module {
     for (let index = 2; index <= last; index++) {
       const outChannels = options.res2Channels << (index - 2);
       const bottleneckChannels = (groups * options.widthPerGroup) << (index - 2);
-      const firstStride = index === 2 ? 1 : 2;
+      const dilation = index === 5 ? options.res5Dilation : 1;
+      const firstStride = index === 2 || dilation === 2 ? 1 : 2;
       stride *= firstStride;
       const blocks: ResidualBlock[] = [];
       for (let i = 0; i < BLOCKS_PER_STAGE[depth][index - 2]; i++) {
@@ -76,7 +75,7 @@ export class ResNet extends Module {
         blocks.push(
           depth < 50
             ? new BasicBlock(common)
-            : new BottleneckBlock({ ...common, bottleneckChannels, groups, strideIn1x1, dilation: 1 }),
+            : new BottleneckBlock({ ...common, bottleneckChannels, groups, strideIn1x1, dilation }),
         );
         inChannels = outChannels;
       }
@@ -94,10 +93,11 @@ export class ResNet extends Module {
     if (!(depth in BLOCKS_PER_STAGE)) {
       throw new ConfigError(`MODEL.RESNETS.DEPTH is ${depth}; expected one of ${Object.keys(BLOCKS_PER_STAGE).join(', ')}.`);
     }
-    if (resnets.RES5_DILATION !== 1)
-      throw new ConfigError(
-        `MODEL.RESNETS.RES5_DILATION is ${resnets.RES5_DILATION}; dilated backbones are not supported, expected 1.`,
-      );
+    const res5Dilation = resnets.RES5_DILATION;
+    if (res5Dilation !== 1 && res5Dilation !== 2)
+      throw new ConfigError(`MODEL.RESNETS.RES5_DILATION is ${res5Dilation}; expected 1 or 2.`);
+    if (res5Dilation === 2 && depth < 50)
+      throw new ConfigError(`MODEL.RESNETS.RES5_DILATION is 2 at DEPTH ${depth}; expected a depth of 50 or more.`);
     if (resnets.DEFORM_ON_PER_STAGE.some(Boolean))
       throw new ConfigError('MODEL.RESNETS.DEFORM_ON_PER_STAGE asks for deformable convolution, which is not supported.');
     return new ResNet({
@@ -108,25 +108,23 @@ export class ResNet extends Module {
       widthPerGroup: resnets.WIDTH_PER_GROUP,
       strideIn1x1: resnets.STRIDE_IN_1X1,
       norm: resnets.NORM,
+      res5Dilation,
       outFeatures: resnets.OUT_FEATURES,
       freezeAt: backbone.FREEZE_AT,
     });
   }
 
-  /** @param x [N, H, W, 3], H and W multiples of 32 @returns the stages in `outFeatures`; the caller disposes of them */
-  forward(x: tf.Tensor4D): FeatureMaps {
+  forward(x: tf.Tensor4D, trace?: (name: string, value: tf.Tensor) => void): FeatureMaps {
     return tf.tidy(() => {
       const outputs: FeatureMaps = {};
       let y = this.stem.forward(x);
       for (const { name, stage } of this.stages) {
         y = stage.forward(y);
-        if (this.options.outFeatures.includes(name)) outputs[name] = y;
+        if (!this.options.outFeatures.includes(name)) continue;
+        trace?.(`backbone.${name}`, y);
+        outputs[name] = y;
       }
       return outputs;
     });
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
-    return Object.values(this.forward(single(inputs)));
   }
 }

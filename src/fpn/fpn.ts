@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type FeatureMaps, type FeatureShapes, ResNet } from '../backbone/resnet.js';
+import { Backbone, type FeatureMaps, type FeatureShapes } from '../backbone/backbone.js';
+import { ResNet } from '../backbone/resnet.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Conv2d } from '../layers/conv2d.js';
-import { Module } from '../layers/module.js';
-import { single } from '../layers/norm.js';
+import { LastLevelP6P7 } from './last_level_p6_p7.js';
 
 export interface FpnOptions {
   readonly bottomUp: ResNet;
@@ -13,16 +13,25 @@ export interface FpnOptions {
   readonly outChannels: number;
   readonly norm: string;
   readonly fuseType: 'sum' | 'avg';
+  /** Above the pyramid: p5 at every second pixel (two-stage detectors), or two more convolutions of stride 2 on res5 (RetinaNet). */
+  readonly topBlock: 'maxpool' | 'p6p7';
 }
 
-/** Feature pyramid (Lin et al. 2017): lateral 1x1, nearest 2x upsampling from above, output 3x3; p6 is p5 at every second pixel. */
-export class Fpn extends Module {
-  /** p2 .. p6, finest first. */
+/** What each of Detectron2's builders puts on top. */
+const TOP_BLOCKS: Readonly<Record<string, FpnOptions['topBlock']>> = {
+  build_resnet_fpn_backbone: 'maxpool',
+  build_retinanet_resnet_fpn_backbone: 'p6p7',
+};
+
+/** Feature pyramid (Lin et al. 2017): lateral 1x1, nearest 2x upsampling from above, output 3x3, and what the top block adds. */
+export class Fpn extends Backbone {
+  /** p2 .. p6 or p3 .. p7, finest first. */
   readonly outShapes: FeatureShapes = {};
   /** Inputs are padded to a multiple of this. */
   readonly sizeDivisibility: number;
   private readonly laterals: Conv2d[] = [];
   private readonly outputs: Conv2d[] = [];
+  private readonly top: LastLevelP6P7 | undefined;
 
   constructor(private readonly options: FpnOptions) {
     super();
@@ -51,38 +60,33 @@ export class Fpn extends Module {
     }
     this.sizeDivisibility = stride;
     this.outShapes[`p${level + 1}`] = { channels: outChannels, stride: stride * 2 };
+    if (options.topBlock === 'p6p7') {
+      this.outShapes[`p${level + 2}`] = { channels: outChannels, stride: stride * 4 };
+      const inChannels = bottomUp.outShapes[inFeatures[inFeatures.length - 1]].channels;
+      this.top = this.child('top_block', new LastLevelP6P7(inChannels, outChannels));
+    }
     this.child('bottom_up', bottomUp);
   }
 
   static fromConfig(cfg: Config): Fpn {
     const { FPN: fpn, BACKBONE: backbone } = cfg.MODEL;
-    if (backbone.NAME !== 'build_resnet_fpn_backbone') {
-      throw new ConfigError(`MODEL.BACKBONE.NAME is ${backbone.NAME}; expected build_resnet_fpn_backbone.`);
-    }
+    const topBlock = TOP_BLOCKS[backbone.NAME];
+    if (topBlock === undefined)
+      throw new ConfigError(`MODEL.BACKBONE.NAME is ${backbone.NAME}; expected ${Object.keys(TOP_BLOCKS).join(' or ')}.`);
     return new Fpn({
       bottomUp: ResNet.fromConfig(cfg),
       inFeatures: fpn.IN_FEATURES,
       outChannels: fpn.OUT_CHANNELS,
       norm: fpn.NORM,
       fuseType: fpn.FUSE_TYPE === 'avg' ? 'avg' : 'sum',
+      topBlock,
     });
   }
 
-  /**
-   * @param x [N, H, W, 3], H and W multiples of `sizeDivisibility`
-   * @param trace sees the stages of the backbone
-   * @returns p2 .. p6; the caller disposes of them
-   */
   forward(x: tf.Tensor4D, trace?: (name: string, value: tf.Tensor) => void): FeatureMaps {
     return tf.tidy(() => {
-      const stages = this.options.bottomUp.forward(x);
-      if (trace) for (const [name, value] of Object.entries(stages)) trace(`backbone.${name}`, value);
-      return this.pyramid(stages);
+      return this.pyramid(this.options.bottomUp.forward(x, trace));
     });
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor[] {
-    return Object.values(this.forward(single(inputs)));
   }
 
   private pyramid(stages: FeatureMaps): FeatureMaps {
@@ -100,8 +104,9 @@ export class Fpn extends Module {
       above = merged;
       levels.unshift(this.outputs[i].forward(merged));
     }
+    if (this.top) levels.push(...this.top.forward(stages[inFeatures[inFeatures.length - 1]]));
     // An average over one pixel is the max-pool of Detectron2; its gradient is right on every backend, that of the max-pool is not on wasm.
-    levels.push(tf.avgPool(levels[levels.length - 1], 1, 2, 'valid'));
+    else levels.push(tf.avgPool(levels[levels.length - 1], 1, 2, 'valid'));
     return Object.fromEntries(Object.keys(this.outShapes).map((name, i) => [name, levels[i]]));
   }
 }

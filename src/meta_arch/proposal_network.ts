@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { FeatureMaps } from '../backbone/resnet.js';
+import type { Backbone, FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
-import { Fpn } from '../fpn/fpn.js';
+import { buildBackbone } from './build_backbone.js';
 import { Module } from '../layers/module.js';
 import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
@@ -9,7 +9,7 @@ import { readProposals, Rpn, type RpnOutputs, type Trace } from '../rpn/rpn.js';
 import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
 
 export interface ProposalNetworkOptions {
-  readonly backbone: Fpn;
+  readonly backbone: Backbone;
   readonly proposalGenerator: Rpn;
   /** Per channel, in the order of the input's channels. */
   readonly pixelMean: readonly number[];
@@ -60,7 +60,7 @@ export class ProposalNetwork extends Module {
   }
 
   protected static optionsFromConfig(cfg: Config): ProposalNetworkOptions {
-    const backbone = Fpn.fromConfig(cfg);
+    const backbone = buildBackbone(cfg);
     const proposalGenerator = Rpn.fromConfig(cfg, backbone.outShapes);
     return { backbone, proposalGenerator, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD };
   }
@@ -70,7 +70,7 @@ export class ProposalNetwork extends Module {
     throw new Error(`${this.getClassName()} is not called with tensors alone; use infer().`);
   }
 
-  /** Normalises and pads a batch to the pyramid's stride. */
+  /** Normalises and pads a batch to the backbone's stride. */
   preprocess(images: readonly InputImage[]): ImageList {
     const { backbone, pixelMean, pixelStd } = this.options;
     return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility);

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { FeatureMaps, FeatureShapes } from '../backbone/resnet.js';
+import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import { ConfigError } from '../errors.js';
 import { assignLevels } from '../ops/roi_align/levels.js';
 import { multilevelRoiAlign } from '../ops/roi_align/multilevel_roi_align.js';

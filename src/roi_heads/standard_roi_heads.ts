@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { FeatureMaps, FeatureShapes } from '../backbone/resnet.js';
+import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
