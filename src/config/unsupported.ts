@@ -3,16 +3,17 @@ import type { Config } from './schema.js';
 type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
 
 const NORMS = ['', 'FrozenBN', 'GN'];
+const BACKBONES = ['build_resnet_backbone', 'build_resnet_fpn_backbone', 'build_retinanet_resnet_fpn_backbone'];
 const POOLERS = ['ROIAlign', 'ROIAlignV2'];
 
 // Each rule is a setting whose silent neglect would change the results of inference.
 const RULES: Rule[] = [
   [
     'MODEL.META_ARCHITECTURE',
-    ({ MODEL }) => !['GeneralizedRCNN', 'ProposalNetwork'].includes(MODEL.META_ARCHITECTURE),
+    ({ MODEL }) => !['GeneralizedRCNN', 'ProposalNetwork', 'RetinaNet'].includes(MODEL.META_ARCHITECTURE),
     ({ MODEL }) => MODEL.META_ARCHITECTURE,
   ],
-  ['MODEL.BACKBONE.NAME', ({ MODEL }) => MODEL.BACKBONE.NAME !== 'build_resnet_fpn_backbone', ({ MODEL }) => MODEL.BACKBONE.NAME],
+  ['MODEL.BACKBONE.NAME', ({ MODEL }) => !BACKBONES.includes(MODEL.BACKBONE.NAME), ({ MODEL }) => MODEL.BACKBONE.NAME],
   [
     'MODEL.RESNETS.DEPTH',
     ({ MODEL }) => ![18, 34, 50, 101, 152].includes(MODEL.RESNETS.DEPTH),
@@ -21,7 +22,7 @@ const RULES: Rule[] = [
   ['MODEL.RESNETS.NORM', ({ MODEL }) => !NORMS.includes(MODEL.RESNETS.NORM), ({ MODEL }) => MODEL.RESNETS.NORM],
   [
     'MODEL.RESNETS.RES5_DILATION',
-    ({ MODEL }) => MODEL.RESNETS.RES5_DILATION !== 1,
+    ({ MODEL }) => ![1, 2].includes(MODEL.RESNETS.RES5_DILATION),
     ({ MODEL }) => String(MODEL.RESNETS.RES5_DILATION),
   ],
   [
@@ -32,7 +33,7 @@ const RULES: Rule[] = [
   ['MODEL.FPN.NORM', ({ MODEL }) => !NORMS.includes(MODEL.FPN.NORM), ({ MODEL }) => MODEL.FPN.NORM],
   [
     'MODEL.PROPOSAL_GENERATOR.NAME',
-    ({ MODEL }) => MODEL.PROPOSAL_GENERATOR.NAME !== 'RPN',
+    ({ MODEL }) => MODEL.META_ARCHITECTURE !== 'RetinaNet' && MODEL.PROPOSAL_GENERATOR.NAME !== 'RPN',
     ({ MODEL }) => MODEL.PROPOSAL_GENERATOR.NAME,
   ],
   ['MODEL.LOAD_PROPOSALS', ({ MODEL }) => MODEL.LOAD_PROPOSALS, () => 'precomputed proposals'],
@@ -61,6 +62,10 @@ const HEAD_RULES: Rule[] = [
   ['MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE', ({ MODEL }) => MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE, () => 'sigmoid scores'],
 ];
 
+const RETINANET_RULES: Rule[] = [
+  ['MODEL.RETINANET.NORM', ({ MODEL }) => MODEL.RETINANET.NORM !== '', ({ MODEL }) => MODEL.RETINANET.NORM],
+];
+
 const MASK_RULES: Rule[] = [
   [
     'MODEL.ROI_MASK_HEAD.NAME',
@@ -80,6 +85,12 @@ const MASK_RULES: Rule[] = [
  */
 export function unsupportedSettings(cfg: Config): string[] {
   const hasHeads = cfg.MODEL.META_ARCHITECTURE === 'GeneralizedRCNN';
-  const rules = [...RULES, ...(hasHeads ? HEAD_RULES : []), ...(hasHeads && cfg.MODEL.MASK_ON ? MASK_RULES : [])];
+  const isRetinaNet = cfg.MODEL.META_ARCHITECTURE === 'RetinaNet';
+  const rules = [
+    ...RULES,
+    ...(isRetinaNet ? RETINANET_RULES : []),
+    ...(hasHeads ? HEAD_RULES : []),
+    ...(hasHeads && cfg.MODEL.MASK_ON ? MASK_RULES : []),
+  ];
   return rules.filter(([, bad]) => bad(cfg)).map(([key, , what]) => `${key}: ${what(cfg)}`);
 }

@@ -3,12 +3,12 @@ import type { Checkpoint } from '../checkpoint/parse.js';
 import type { Config } from '../config/schema.js';
 import { CheckpointError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
-import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { cocoClassNames } from '../model_zoo/coco_classes.js';
 
 /** A model with its weights, its config and its classes' names. */
 export interface LoadedModel {
-  readonly model: ProposalNetwork;
+  readonly model: MetaArchitecture;
   readonly config: Config;
   readonly classNames: readonly string[];
   readonly report: LoadReport;
@@ -29,13 +29,14 @@ export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedMod
 /** Proposals have no class. Else names from the weight file, else COCO's where the number fits, else numbers. */
 function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[] {
   if (config.MODEL.META_ARCHITECTURE === 'ProposalNetwork') return ['object'];
-  const numClasses = config.MODEL.ROI_HEADS.NUM_CLASSES;
+  const head = config.MODEL.META_ARCHITECTURE === 'RetinaNet' ? 'RETINANET' : 'ROI_HEADS';
+  const numClasses = config.MODEL[head].NUM_CLASSES;
   const stored = checkpoint.metadata['class_names'];
   if (stored !== undefined) {
     const names: unknown = JSON.parse(stored);
     if (!Array.isArray(names) || names.length !== numClasses) {
       throw new CheckpointError(
-        `${checkpoint.source} names ${Array.isArray(names) ? names.length : 'no'} classes, the config has ${numClasses} (MODEL.ROI_HEADS.NUM_CLASSES).`,
+        `${checkpoint.source} names ${Array.isArray(names) ? names.length : 'no'} classes, the config has ${numClasses} (MODEL.${head}.NUM_CLASSES).`,
       );
     }
     return names.map(String);

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
 import { BackendError } from '../errors.js';
-import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
 import { type Instance, instancesOf, type StageMilliseconds } from '../structures/detected_instances.js';
 import type { InputImage } from '../structures/image_list.js';
@@ -22,7 +22,7 @@ export interface PredictOptions {
 /** What every predictor does, whatever a picture comes from and whatever a result can be drawn on: `I` is a picture, `R` a result. */
 export abstract class PredictorCore<I, R> {
   private disposed = false;
-  private readonly model: ProposalNetwork;
+  private readonly model: MetaArchitecture;
   readonly config: Config;
   readonly classNames: readonly string[];
   /** What became of every tensor of the weight file. */
@@ -79,7 +79,7 @@ export abstract class PredictorCore<I, R> {
   }
 
   /** Runs the device's part; subclasses may watch over it. */
-  protected async infer(images: readonly InputImage[], options: PredictOptions): ReturnType<ProposalNetwork['infer']> {
+  protected async infer(images: readonly InputImage[], options: PredictOptions): ReturnType<MetaArchitecture['infer']> {
     return this.model.infer(images, options.signal ? { signal: options.signal } : {});
   }
 

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { groupedConv2d } from './grouped_conv2d.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { FrozenBatchNorm, type GroupNorm, makeNorm, single } from './norm.js';
-import { type WeightInit, ZEROS } from './weight_init.js';
+import type { WeightInit } from './weight_init.js';
 
 export interface Conv2dOptions {
   readonly inChannels: number;
@@ -19,6 +19,8 @@ export interface Conv2dOptions {
   readonly activation?: 'relu';
   /** How the weight is filled before training; He's initialisation unless said otherwise. */
   readonly init?: WeightInit;
+  /** What the bias starts with; 0 unless said otherwise. */
+  readonly biasInit?: number;
 }
 
 /** The kernel and bias that are really applied, with a frozen norm multiplied in. */
@@ -29,7 +31,7 @@ interface EffectiveWeights {
 
 /** Convolution, norm and activation in one (Detectron2's `Conv2d`). Kernel [kh, kw, in / groups, out]. */
 export class Conv2d extends Module {
-  private readonly options: Required<Omit<Conv2dOptions, 'activation' | 'init'>> & Pick<Conv2dOptions, 'activation'>;
+  private readonly options: Required<Omit<Conv2dOptions, 'activation' | 'init' | 'biasInit'>> & Pick<Conv2dOptions, 'activation'>;
   private readonly weight;
   private readonly biasWeight;
   private readonly norm: FrozenBatchNorm | GroupNorm | undefined;
@@ -41,6 +43,7 @@ export class Conv2d extends Module {
     this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: norm === '', ...options, norm };
     const { kernelSize: k, inChannels, outChannels, groups } = this.options;
     const perGroup = inChannels / groups;
+    const biasInit = { kind: 'constant', value: options.biasInit ?? 0 } as const;
     const layout = {
       ours: [k, k, perGroup, outChannels],
       stored: [outChannels, perGroup, k, k],
@@ -48,7 +51,7 @@ export class Conv2d extends Module {
       permutation: [2, 3, 1, 0],
     };
     this.weight = this.parameter('weight', 'weight', layout, options.init ?? { kind: 'msra' });
-    this.biasWeight = this.options.bias ? this.parameter('bias', 'bias', sameLayout([outChannels]), ZEROS) : undefined;
+    this.biasWeight = this.options.bias ? this.parameter('bias', 'bias', sameLayout([outChannels]), biasInit) : undefined;
     const made = makeNorm(norm, outChannels);
     this.norm = made && this.child('norm', made);
   }

@@ -2,13 +2,15 @@ import type { Config } from '../config/schema.js';
 import { unsupportedSettings } from '../config/unsupported.js';
 import { ConfigError } from '../errors.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
+import type { MetaArchitecture } from './meta_architecture.js';
 import { ProposalNetwork } from './proposal_network.js';
+import { RetinaNet } from './retinanet.js';
 
 /**
  * The model that a config describes, with weights still to be loaded.
  * @throws ConfigError that names every setting which the models here cannot honour
  */
-export function buildModel(cfg: Config): ProposalNetwork {
+export function buildModel(cfg: Config): MetaArchitecture {
   const unsupported = unsupportedSettings(cfg);
   if (unsupported.length > 0)
     throw new ConfigError(`This configuration asks for what is not supported: ${unsupported.join(' ')}`);
@@ -17,9 +19,11 @@ export function buildModel(cfg: Config): ProposalNetwork {
       return GeneralizedRcnn.fromConfig(cfg);
     case 'ProposalNetwork':
       return ProposalNetwork.fromConfig(cfg);
+    case 'RetinaNet':
+      return RetinaNet.fromConfig(cfg);
     default:
       throw new ConfigError(
-        `MODEL.META_ARCHITECTURE is ${cfg.MODEL.META_ARCHITECTURE}; expected GeneralizedRCNN or ProposalNetwork.`,
+        `MODEL.META_ARCHITECTURE is ${cfg.MODEL.META_ARCHITECTURE}; expected GeneralizedRCNN, ProposalNetwork or RetinaNet.`,
       );
   }
 }

@@ -1,15 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/index.js';
-import { type RawInstances, StandardRoiHeads } from '../roi_heads/standard_roi_heads.js';
-import type { Trace } from '../rpn/rpn.js';
+import { StandardRoiHeads } from '../roi_heads/standard_roi_heads.js';
 import type { InputImage } from '../structures/image_list.js';
-import {
-  type Inference,
-  type InferenceOptions,
-  ProposalNetwork,
-  type ProposalNetworkOptions,
-  traceArray,
-} from './proposal_network.js';
+import { type Inference, type InferenceOptions, traceInstances } from './meta_architecture.js';
+import { ProposalNetwork, type ProposalNetworkOptions } from './proposal_network.js';
 
 export interface GeneralizedRcnnOptions extends ProposalNetworkOptions {
   readonly roiHeads: StandardRoiHeads;
@@ -41,11 +35,4 @@ export class GeneralizedRcnn extends ProposalNetwork {
       if (proposals instanceof tf.Tensor) proposals.dispose();
     }
   }
-}
-
-function traceInstances(trace: Trace, prefix: string, { boxes, scores, classes, masks }: RawInstances): void {
-  traceArray(trace, `${prefix}.pred_boxes`, boxes, [scores.length, 4]);
-  traceArray(trace, `${prefix}.scores`, scores, [scores.length]);
-  traceArray(trace, `${prefix}.pred_classes`, classes, [scores.length]);
-  if (masks) traceArray(trace, `${prefix}.pred_masks`, masks.probabilities, [scores.length, 1, masks.size, masks.size]);
 }

@@ -1,41 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Backbone, FeatureMaps } from '../backbone/backbone.js';
+import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
-import { buildBackbone } from './build_backbone.js';
-import { Module } from '../layers/module.js';
-import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
 import { readProposals, Rpn, type RpnOutputs, type Trace } from '../rpn/rpn.js';
-import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
+import type { ImageList, InputImage } from '../structures/image_list.js';
+import { buildBackbone } from './build_backbone.js';
+import {
+  type Inference,
+  type InferenceOptions,
+  MetaArchitecture,
+  type MetaArchitectureOptions,
+  type StageTimes,
+  traceArray,
+} from './meta_architecture.js';
 
-export interface ProposalNetworkOptions {
-  readonly backbone: Backbone;
+export interface ProposalNetworkOptions extends MetaArchitectureOptions {
   readonly proposalGenerator: Rpn;
-  /** Per channel, in the order of the input's channels. */
-  readonly pixelMean: readonly number[];
-  readonly pixelStd: readonly number[];
-}
-
-/** Milliseconds per stage of one inference. */
-export interface StageTimes {
-  readonly preprocess: number;
-  /** Backbone, pyramid, RPN head and the choice of proposals. */
-  readonly proposals: number;
-  /** Box and mask heads and the choice of detections. */
-  readonly heads: number;
-}
-
-/** What one inference gave: instances per image in the input frame, and how long each stage took. */
-export interface Inference {
-  readonly instances: RawInstances[];
-  readonly times: StageTimes;
-}
-
-export interface InferenceOptions {
-  /** Sees every intermediate tensor by name. */
-  readonly trace?: Trace;
-  /** Stops between stages. */
-  readonly signal?: AbortSignal;
 }
 
 /** Feature maps and proposals of a batch; the owner disposes of the tensors. */
@@ -48,10 +28,9 @@ export interface ProposedBatch {
 }
 
 /** Backbone and region proposals (Ren et al. 2015; Detectron2's `ProposalNetwork`): boxes that may hold something, of no class. */
-export class ProposalNetwork extends Module {
-  constructor(readonly options: ProposalNetworkOptions) {
-    super();
-    this.child('backbone', options.backbone);
+export class ProposalNetwork extends MetaArchitecture {
+  constructor(override readonly options: ProposalNetworkOptions) {
+    super(options);
     this.child('proposal_generator', options.proposalGenerator);
   }
 
@@ -65,19 +44,8 @@ export class ProposalNetwork extends Module {
     return { backbone, proposalGenerator, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD };
   }
 
-  /** Detectors are driven by `infer`, not by `apply`: what they compute depends on values that come back from the device. */
-  override call(): tf.Tensor {
-    throw new Error(`${this.getClassName()} is not called with tensors alone; use infer().`);
-  }
-
-  /** Normalises and pads a batch to the backbone's stride. */
-  preprocess(images: readonly InputImage[]): ImageList {
-    const { backbone, pixelMean, pixelStd } = this.options;
-    return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility);
-  }
-
   /** Proposes regions in resized pictures of any sizes, together: class 0, the objectness logit as score. */
-  async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
+  override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const { features, proposals, times } = await this.propose(images, options);
     tf.dispose(features);
     const instances = (await hostProposals(proposals, images.length)).map(({ boxes, objectnessLogits }) => ({
@@ -141,11 +109,4 @@ export class ProposalNetwork extends Module {
 async function hostProposals(proposals: ProposedBatch['proposals'], images: number): Promise<Proposals[]> {
   if (!(proposals instanceof tf.Tensor)) return proposals;
   return readProposals(proposals, images).finally(() => proposals.dispose());
-}
-
-/** Shows host values to a trace as a tensor. */
-export function traceArray(trace: Trace, name: string, values: Float32Array | Int32Array, shape: number[]): void {
-  const tensor = tf.tensor(values, shape, values instanceof Int32Array ? 'int32' : 'float32');
-  trace(name, tensor);
-  tensor.dispose();
 }

@@ -1,0 +1,72 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Backbone } from '../backbone/backbone.js';
+import { Module } from '../layers/module.js';
+import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
+import type { Trace } from '../rpn/rpn.js';
+import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
+
+export interface MetaArchitectureOptions {
+  readonly backbone: Backbone;
+  /** Per channel, in the order of the input's channels. */
+  readonly pixelMean: readonly number[];
+  readonly pixelStd: readonly number[];
+}
+
+/** Milliseconds per stage of one inference. */
+export interface StageTimes {
+  readonly preprocess: number;
+  /** Backbone, pyramid, dense head and, in two-stage detectors, the choice of proposals. */
+  readonly proposals: number;
+  /** Heads on regions and the choice of detections. */
+  readonly heads: number;
+}
+
+/** What one inference gave: instances per image in the input frame, and how long each stage took. */
+export interface Inference {
+  readonly instances: RawInstances[];
+  readonly times: StageTimes;
+}
+
+export interface InferenceOptions {
+  /** Sees every intermediate tensor by name. */
+  readonly trace?: Trace;
+  /** Stops between stages. */
+  readonly signal?: AbortSignal;
+}
+
+/** A whole model: a backbone and what stands on it, from pictures to instances. */
+export abstract class MetaArchitecture extends Module {
+  constructor(readonly options: MetaArchitectureOptions) {
+    super();
+    this.child('backbone', options.backbone);
+  }
+
+  /** Finds instances in resized pictures of any sizes, together. */
+  abstract infer(images: readonly InputImage[], options?: InferenceOptions): Promise<Inference>;
+
+  /** Models are driven by `infer`, not by `apply`: what they compute depends on values that come back from the device. */
+  override call(): tf.Tensor {
+    throw new Error(`${this.getClassName()} is not called with tensors alone; use infer().`);
+  }
+
+  /** Normalises and pads a batch to the backbone's stride. */
+  preprocess(images: readonly InputImage[]): ImageList {
+    const { backbone, pixelMean, pixelStd } = this.options;
+    return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility);
+  }
+}
+
+/** Shows host values to a trace as a tensor. */
+export function traceArray(trace: Trace, name: string, values: Float32Array | Int32Array, shape: number[]): void {
+  const tensor = tf.tensor(values, shape, values instanceof Int32Array ? 'int32' : 'float32');
+  trace(name, tensor);
+  tensor.dispose();
+}
+
+/** Shows instances in the input frame to a trace. */
+export function traceInstances(trace: Trace, prefix: string, { boxes, scores, classes, masks }: RawInstances): void {
+  traceArray(trace, `${prefix}.pred_boxes`, boxes, [scores.length, 4]);
+  traceArray(trace, `${prefix}.scores`, scores, [scores.length]);
+  traceArray(trace, `${prefix}.pred_classes`, classes, [scores.length]);
+  if (masks) traceArray(trace, `${prefix}.pred_masks`, masks.probabilities, [scores.length, 1, masks.size, masks.size]);
+}

@@ -1,0 +1,140 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { FeatureMaps } from '../backbone/backbone.js';
+import type { Config } from '../config/index.js';
+import { ConfigError } from '../errors.js';
+import { readBack } from '../ops/read_back.js';
+import { AnchorGenerator } from '../rpn/anchor_generator.js';
+import { Box2BoxTransform } from '../rpn/box_transform.js';
+import type { InputImage } from '../structures/image_list.js';
+import { buildBackbone } from './build_backbone.js';
+import {
+  type Inference,
+  type InferenceOptions,
+  MetaArchitecture,
+  type MetaArchitectureOptions,
+  traceArray,
+  traceInstances,
+} from './meta_architecture.js';
+import { RetinaNetHead } from './retinanet_head.js';
+import { type DenseSelection, retinaNetInference } from './retinanet_inference.js';
+
+export interface RetinaNetOptions extends MetaArchitectureOptions {
+  readonly head: RetinaNetHead;
+  /** Maps that the head reads, finest first. */
+  readonly inFeatures: readonly string[];
+  readonly anchorGenerator: AnchorGenerator;
+  readonly transform: Box2BoxTransform;
+  readonly numClasses: number;
+  readonly selection: DenseSelection;
+}
+
+/** Class logits and box deltas of all levels, finest first. */
+export interface DenseOutputs {
+  readonly logits: tf.Tensor4D[];
+  readonly deltas: tf.Tensor4D[];
+}
+
+/** A one-stage detector (Lin et al. 2017b; Detectron2's `RetinaNet`): classes and boxes at every anchor of a pyramid. */
+export class RetinaNet extends MetaArchitecture {
+  constructor(override readonly options: RetinaNetOptions) {
+    super(options);
+    this.child('head', options.head);
+  }
+
+  static fromConfig(cfg: Config): RetinaNet {
+    const retina = cfg.MODEL.RETINANET;
+    const backbone = buildBackbone(cfg);
+    const shapes = retina.IN_FEATURES.map((name) => {
+      const shape = backbone.outShapes[name];
+      if (shape) return shape;
+      const given = Object.keys(backbone.outShapes).join(', ');
+      throw new ConfigError(`MODEL.RETINANET.IN_FEATURES names ${name}; the backbone gives ${given}.`);
+    });
+    const strides = shapes.map(({ stride }) => stride);
+    const anchorGenerator = AnchorGenerator.fromConfig(cfg, strides);
+    return new RetinaNet({
+      backbone,
+      pixelMean: cfg.MODEL.PIXEL_MEAN,
+      pixelStd: cfg.MODEL.PIXEL_STD,
+      head: new RetinaNetHead({
+        inChannels: shapes[0].channels,
+        numClasses: retina.NUM_CLASSES,
+        anchorsPerLocation: anchorGenerator.anchorsPerLocation,
+        numConvs: retina.NUM_CONVS,
+        priorProbability: retina.PRIOR_PROB,
+      }),
+      inFeatures: retina.IN_FEATURES,
+      anchorGenerator,
+      transform: new Box2BoxTransform(retina.BBOX_REG_WEIGHTS),
+      numClasses: retina.NUM_CLASSES,
+      selection: {
+        scoreThreshold: retina.SCORE_THRESH_TEST,
+        topKCandidates: retina.TOPK_CANDIDATES_TEST,
+        nmsThreshold: retina.NMS_THRESH_TEST,
+        topK: cfg.TEST.DETECTIONS_PER_IMAGE,
+      },
+    });
+  }
+
+  override async infer(images: readonly InputImage[], { trace, signal }: InferenceOptions = {}): Promise<Inference> {
+    const start = performance.now();
+    const list = this.preprocess(images);
+    const prepared = performance.now();
+    const { flat, outputs } = tf.tidy(() => {
+      const input = tf.tensor4d(list.values, list.shape);
+      trace?.('images', input);
+      const features = this.options.backbone.forward(input, trace);
+      const dense = this.forward(features);
+      if (trace) this.traceMaps(features, dense, trace);
+      const maps = [...dense.logits, ...dense.deltas];
+      const joined = tf.concat(maps.map((map) => tf.reshape(map, [images.length, -1])), 1); // prettier-ignore
+      return { flat: joined, outputs: maps.map(({ shape }) => ({ shape })) };
+    });
+    const values = await readBack(flat);
+    flat.dispose();
+    signal?.throwIfAborted();
+    const computed = performance.now();
+    const instances = images.map((_, image) => this.select(values, outputs, image, images.length));
+    if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
+    const times = { preprocess: prepared - start, proposals: computed - prepared, heads: performance.now() - computed };
+    return { instances, times };
+  }
+
+  /** @param features maps by name, each [N, H, W, C] @returns logits [N, H, W, A * K] and deltas [N, H, W, A * 4] per level */
+  forward(features: FeatureMaps): DenseOutputs {
+    return tf.tidy(() => {
+      const outputs = this.options.inFeatures.map((name) => this.options.head.forward(features[name]));
+      return { logits: outputs.map(({ logits }) => logits), deltas: outputs.map(({ deltas }) => deltas) };
+    });
+  }
+
+  /** One image's detections, out of the values of the whole batch: all levels' logits, then all levels' deltas. */
+  private select(values: Float32Array, maps: readonly { readonly shape: readonly number[] }[], image: number, batch: number) {
+    const { anchorGenerator, transform, numClasses, selection } = this.options;
+    let at = (values.length / batch) * image;
+    const parts = maps.map(({ shape }) => {
+      const from = at;
+      at += shape[1] * shape[2] * shape[3];
+      return values.subarray(from, at);
+    });
+    const count = maps.length / 2;
+    const levels = maps.slice(0, count).map(({ shape }) => ({ height: shape[1], width: shape[2] }));
+    const [logits, deltas] = [parts.slice(0, count), parts.slice(count)];
+    const found = retinaNetInference(logits, deltas, levels, anchorGenerator, transform, numClasses, selection);
+    return { ...found, masks: undefined };
+  }
+
+  private traceMaps(
+    features: FeatureMaps,
+    { logits, deltas }: DenseOutputs,
+    trace: NonNullable<InferenceOptions['trace']>,
+  ): void {
+    for (const [name, map] of Object.entries(features)) trace(`features.${name}`, map);
+    logits.forEach((map, level) => {
+      trace(`retina.logits.${level}`, map);
+      trace(`retina.deltas.${level}`, deltas[level]);
+      const anchors = this.options.anchorGenerator.level(level, map.shape[1], map.shape[2]);
+      traceArray(trace, `anchors.${level}`, anchors, [anchors.length / 4, 4]);
+    });
+  }
+}

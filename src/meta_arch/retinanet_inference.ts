@@ -1,0 +1,79 @@
+import { batchedNms } from '../ops/nms/nms.js';
+import type { Detections, DetectionSelection } from '../roi_heads/fast_rcnn_inference.js';
+import type { AnchorGenerator } from '../rpn/anchor_generator.js';
+import type { Box2BoxTransform } from '../rpn/box_transform.js';
+import type { LevelSize } from '../rpn/find_top_proposals.js';
+import { topK } from '../rpn/top_k.js';
+
+export interface DenseSelection extends DetectionSelection {
+  /** The best candidates a level that are kept before NMS. */
+  readonly topKCandidates: number;
+}
+
+/**
+ * Detections of one image from dense outputs (Detectron2's `RetinaNet.inference_single_image`): per level the scores above the threshold, the best of
+ * them decoded without clipping, then NMS per class over all levels. `rows` are the anchors over all levels.
+ * @param logits per level [H, W, A, K]
+ * @param deltas per level [H, W, A, 4]
+ */
+export function retinaNetInference(
+  logits: readonly Float32Array[],
+  deltas: readonly Float32Array[],
+  levels: readonly LevelSize[],
+  anchors: AnchorGenerator,
+  transform: Box2BoxTransform,
+  numClasses: number,
+  { scoreThreshold, topKCandidates, nmsThreshold, topK: limit }: DenseSelection,
+): Detections {
+  const threshold = Math.fround(scoreThreshold);
+  const boxes: number[] = [];
+  const scores: number[] = [];
+  const classes: number[] = [];
+  const rows: number[] = [];
+  const anchor = new Float32Array(4);
+  const box = new Float32Array(4);
+  for (let level = 0, first = 0; level < levels.length; first += deltas[level++].length / 4) {
+    const above = scoresAbove(logits[level], threshold);
+    for (const chosen of topK(above.scores, 0, above.scores.length, topKCandidates)) {
+      const index = above.indices[chosen];
+      const place = Math.floor(index / numClasses);
+      anchors.anchorAt(level, levels[level].width, place, anchor, 0);
+      transform.decode(deltas[level], place * 4, anchor, 0, box, 0);
+      boxes.push(...box);
+      scores.push(above.scores[chosen]);
+      classes.push(index - place * numClasses);
+      rows.push(first + place);
+    }
+  }
+  const all = batchedNms(Float32Array.from(boxes), Float32Array.from(scores), Int32Array.from(classes), nmsThreshold);
+  const keep = limit >= 0 ? all.subarray(0, limit) : all;
+  const result = {
+    boxes: new Float32Array(keep.length * 4),
+    scores: new Float32Array(keep.length),
+    classes: new Int32Array(keep.length),
+    rows: new Int32Array(keep.length),
+  };
+  keep.forEach((from, i) => {
+    for (let c = 0; c < 4; c++) result.boxes[i * 4 + c] = boxes[from * 4 + c];
+    result.scores[i] = scores[from];
+    result.classes[i] = classes[from];
+    result.rows[i] = rows[from];
+  });
+  return result;
+}
+
+/** The sigmoids that pass the threshold, with their places. Most logits are far below it, so they are compared before the exponential. */
+function scoresAbove(logits: Float32Array, threshold: number): { scores: Float32Array<ArrayBuffer>; indices: Int32Array } {
+  // A little lower than the logit of the threshold, so that rounding decides in the sigmoid alone.
+  const least = threshold > 0 && threshold < 1 ? Math.log(threshold / (1 - threshold)) - 1e-3 : -Infinity;
+  const scores: number[] = [];
+  const indices: number[] = [];
+  for (let i = 0; i < logits.length; i++) {
+    if (!(logits[i] > least)) continue;
+    const score = Math.fround(1 / (1 + Math.exp(-logits[i])));
+    if (score <= threshold) continue;
+    scores.push(score);
+    indices.push(i);
+  }
+  return { scores: Float32Array.from(scores), indices: Int32Array.from(indices) };
+}
