@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export type PeerName = 'torchvision' | 'onnxruntime';
+export type PeerName = 'torchvision' | 'onnxruntime' | 'pycocotools' | 'faster_coco_eval';
 
 export interface PeerInput {
   file: string;
@@ -63,6 +63,10 @@ export class Peer {
 
 function peerCommand(name: PeerName): [string, string[]] | string {
   if (name === 'torchvision') return [process.env['MASKRCNN_PEER_PYTHON'] ?? 'python3', [here('torchvision_peer.py')]];
+  if (name === 'pycocotools' || name === 'faster_coco_eval') {
+    const python = process.env['MASKRCNN_PEER_COCO_PYTHON'] ?? process.env['MASKRCNN_PEER_PYTHON'] ?? 'python3';
+    return [python, [here('coco_peer.py'), name]];
+  }
   for (const variable of ['MASKRCNN_PEER_ONNXRUNTIME', 'MASKRCNN_PEER_ONNX']) {
     if (!process.env[variable]) return `${name}: ${variable} is not set; see benchmarks/peers/README.md`;
   }

@@ -87,13 +87,15 @@ export function taskResults(arrays: EvaluationArrays, dataset: Pick<CocoDataset,
 
 /** The detections as Detectron2 hands them to a task's evaluation. */
 export function forTask(results: readonly CocoResult[], task: IouType): CocoResult[] {
-  return results.map((result) => {
-    const copy = { ...result };
-    if (task === 'segm') delete copy.bbox;
-    // pycocotools never looks at masks here; without this they would only cost memory.
-    else delete copy.segmentation;
-    return copy;
-  });
+  // pycocotools never looks at masks where boxes or keypoints are evaluated.
+  return results.map(({ image_id, category_id, score, bbox, segmentation, keypoints }) => ({
+    image_id,
+    category_id,
+    score,
+    ...(task !== 'segm' && bbox ? { bbox } : {}),
+    ...(task === 'segm' && segmentation ? { segmentation } : {}),
+    ...(task === 'keypoints' && keypoints ? { keypoints } : {}),
+  }));
 }
 
 function tasksOf(results: readonly CocoResult[]): IouType[] {

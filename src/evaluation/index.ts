@@ -12,8 +12,6 @@ export { evaluateFiles, evaluationReport, reportText } from './evaluation_report
 export type { ClassReport, EvaluationReport, Point, ReportOptions, TaskReport } from './evaluation_report.js';
 export { keypointSimilarity } from './keypoint_similarity.js';
 export type { KeypointTruth } from './keypoint_similarity.js';
-export { loadResults } from './load_results.js';
-export type { LoadedResult } from './load_results.js';
 export { operatingPoints } from './operating_points.js';
 export type { ClassOperatingPoints, OperatingPoint } from './operating_points.js';
 export { panopticIds, panopticPixels, PanopticQuality } from './panoptic_quality.js';
@@ -25,7 +23,7 @@ export type {
   PanopticSegment,
   QualityMean,
 } from './panoptic_quality.js';
-export type { EvaluationArrays, ImageOutcome } from './precision_recall.js';
+export type { CategoryOutcomes, EvaluationArrays } from './precision_recall.js';
 export { PROPOSAL_AREAS, proposalRecall } from './proposal_recall.js';
 export type { ImageProposals, ProposalRecall } from './proposal_recall.js';
 export { SemanticSegmentationEvaluator } from './semantic_segmentation.js';

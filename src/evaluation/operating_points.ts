@@ -1,4 +1,5 @@
-import { CocoEval } from './coco_eval.js';
+import type { CocoEval } from './coco_eval.js';
+import { IGNORED, TRUE_POSITIVE } from './precision_recall.js';
 
 /** Precision, recall and F1 of one class at one score threshold; NaN where there is nothing to divide by. */
 export interface OperatingPoint {
@@ -32,28 +33,22 @@ export interface ClassOperatingPoints {
 export function operatingPoints(evaluation: CocoEval, threshold: number): ClassOperatingPoints[] {
   const { categoryIds, useCategories } = evaluation.parameters;
   return (useCategories ? categoryIds : [-1]).map((categoryId, k) => {
-    const detections: { score: number; right: boolean }[] = [];
-    let objects = 0;
-    for (const image of evaluation.categoryOutcomes(k)) {
-      objects += image.counted[0]!;
-      image.scores.forEach((score, d) => {
-        const kind = image.outcome[d]!;
-        if (kind !== 2) detections.push({ score, right: kind === 1 });
-      });
-    }
-    detections.sort((a, b) => b.score - a.score);
+    const { scores, outside, counted, candidates, kinds } = evaluation.categoryOutcomes(k);
+    const objects = counted[0]!;
+    const kindOf = new Uint8Array(scores.length);
+    candidates.forEach((d, c) => (kindOf[d] = kinds[c]!));
     let right = 0;
     let wrong = 0;
     let at = point(threshold, 0, 0, objects);
     let best: OperatingPoint | undefined;
-    detections.forEach((d, i) => {
-      if (d.right) right++;
-      else wrong++;
-      // Detections of one score stand or fall together.
-      if (detections[i + 1]?.score === d.score) return;
-      const here = point(d.score, right, wrong, objects);
+    scores.forEach((score, d) => {
+      if (kindOf[d] === TRUE_POSITIVE) right++;
+      else if (kindOf[d] !== IGNORED && !outside[d]) wrong++;
+      // Detections of one score stand or fall together; ones that count neither way make no point.
+      if (scores[d + 1] === score || right + wrong === 0) return;
+      const here = point(score, right, wrong, objects);
       if (!best || here.f1 > best.f1) best = here;
-      if (d.score >= threshold) at = { ...here, threshold };
+      if (score >= threshold) at = { ...here, threshold };
     });
     return { categoryId, objects, at, best: objects > 0 ? best : undefined };
   });

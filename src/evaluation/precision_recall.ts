@@ -13,14 +13,25 @@ export interface EvaluationArrays {
   scores: Float64Array;
 }
 
-/** What one image contributes to a category. */
-export interface ImageOutcome {
-  /** D scores, descending. */
+/** A detection that is right. */
+export const TRUE_POSITIVE = 1;
+/** A detection that counts neither way: it took an ignored object. */
+export const IGNORED = 2;
+
+/** What became of the detections of one category. */
+export interface CategoryOutcomes {
+  /** D scores over all images, descending; ties by image, then place in the file. */
   scores: Float64Array;
-  /** Per area range the ground truth that is not ignored. */
+  /** Rank of each detection within its image. */
+  ranks: Int32Array;
+  /** [A, D] flags: size outside the area range, so that it counts neither way unless it is matched. */
+  outside: Uint8Array;
+  /** Per area range the objects that are not ignored. */
   counted: Int32Array;
-  /** [A, T, D]: 0 false positive, 1 true positive, 2 ignored. */
-  outcome: Uint8Array;
+  /** C places of detections that had an object of the category in their image, ascending; the others are matched nowhere. */
+  candidates: Int32Array;
+  /** [A, T, C]: {@link TRUE_POSITIVE}, {@link IGNORED} or 0 for not matched. */
+  kinds: Uint8Array;
 }
 
 /** Arrays full of -1. */
@@ -41,66 +52,45 @@ export function emptyArrays(parameters: EvaluationParameters): EvaluationArrays 
 
 /**
  * Fills category `k`. The precision envelope only has to be known at true positives: everywhere else it is not higher than at the true positive
- * before, and recall thresholds are reached at true positives only (threshold 0 at the first detection of all).
- *
- * @param images by ascending image id: ties in score keep this order
+ * before, and recall thresholds are reached at true positives only (threshold 0 at the first detection of all). So only detections that can be
+ * matched are walked for every threshold; how many of the others lie before them is counted once per area range and limit.
  */
-export function accumulateCategory(out: EvaluationArrays, k: number, images: readonly ImageOutcome[]): void {
-  if (images.length === 0) return;
+export function accumulateCategory(out: EvaluationArrays, k: number, outcomes: CategoryOutcomes): void {
   const [T, R, K, A, M] = out.shape;
   const { maxDetections, recallThresholds } = out.parameters;
-  let total = 0;
-  for (const image of images) total += image.scores.length;
-  const unsorted = new Float64Array(total);
-  const ranks = new Int32Array(total);
-  let n = 0;
-  for (const { scores } of images)
-    for (let d = 0; d < scores.length; d++) {
-      unsorted[n] = scores[d]!;
-      ranks[n++] = d;
-    }
-  const order = new Int32Array(total);
-  for (let i = 0; i < total; i++) order[i] = i;
-  order.sort((a, b) => unsorted[b]! - unsorted[a]!);
-  const sortedScores = new Float64Array(total);
-  const sortedRanks = new Int32Array(total);
-  for (let i = 0; i < total; i++) {
-    sortedScores[i] = unsorted[order[i]!]!;
-    sortedRanks[i] = ranks[order[i]!]!;
-  }
-  const joined = new Uint8Array(total);
-  const sorted = new Uint8Array(total);
+  const { scores, ranks, outside, counted, candidates, kinds } = outcomes;
+  const [D, C] = [scores.length, candidates.length];
+  const precisions = new Float64Array(C);
+  const reached = new Float64Array(C);
+  const before = new Int32Array(C);
   for (let a = 0; a < A; a++) {
-    let positives = 0;
-    for (const image of images) positives += image.counted[a]!;
+    const positives = counted[a]!;
     if (positives === 0) continue;
-    const precisions = new Float64Array(positives);
-    const reached = new Float64Array(positives);
-    for (let t = 0; t < T; t++) {
-      let p = 0;
-      for (const image of images) {
-        const D = image.scores.length;
-        const from = (a * T + t) * D;
-        for (let d = 0; d < D; d++) joined[p++] = image.outcome[from + d]!;
+    for (let m = 0; m < M; m++) {
+      const most = maxDetections[m]!;
+      // Detections up to each candidate that would be false positives if none were matched.
+      for (let d = 0, c = 0, wrong = 0; c < C; d++) {
+        if (ranks[d]! < most && !outside[a * D + d]) wrong++;
+        if (candidates[c] === d) before[c++] = wrong;
       }
-      for (let i = 0; i < total; i++) sorted[i] = joined[order[i]!]!;
-      for (let m = 0; m < M; m++) {
-        const most = maxDetections[m]!;
+      for (let t = 0; t < T; t++) {
+        const from = (a * T + t) * C;
         let truePositives = 0;
-        let falsePositives = 0;
-        let first = -1;
-        for (let i = 0; i < total; i++) {
-          if (sortedRanks[i]! >= most) continue;
-          if (first < 0) first = i;
-          const kind = sorted[i]!;
-          if (kind === 1) {
-            reached[truePositives] = sortedScores[i]!;
-            truePositives++;
-            precisions[truePositives - 1] = truePositives / (falsePositives + truePositives + 2 ** -52);
-          } else if (kind === 0) falsePositives++;
+        let matchedInside = 0;
+        for (let c = 0; c < C; c++) {
+          const kind = kinds[from + c]!;
+          if (kind === 0) continue;
+          const d = candidates[c]!;
+          if (ranks[d]! >= most) continue;
+          if (!outside[a * D + d]) matchedInside++;
+          if (kind !== TRUE_POSITIVE) continue;
+          const falsePositives = before[c]! - matchedInside;
+          reached[truePositives] = scores[d]!;
+          truePositives++;
+          precisions[truePositives - 1] = truePositives / (falsePositives + truePositives + 2 ** -52);
         }
         for (let i = truePositives - 1; i > 0; i--) if (precisions[i]! > precisions[i - 1]!) precisions[i - 1] = precisions[i]!;
-        out.recall[((t * K + k) * A + a) * M + m] = first < 0 ? 0 : truePositives / positives;
+        out.recall[((t * K + k) * A + a) * M + m] = truePositives / positives;
         let i = 0;
         for (let r = 0; r < R; r++) {
           const threshold = recallThresholds[r]!;
@@ -108,9 +98,9 @@ export function accumulateCategory(out: EvaluationArrays, k: number, images: rea
           let value = 0;
           let score = 0;
           if (threshold <= 0) {
-            if (first >= 0) {
+            if (D > 0) {
               value = truePositives > 0 ? precisions[0]! : 0;
-              score = sortedScores[first]!;
+              score = scores[0]!;
             }
           } else {
             while (i < truePositives && (i + 1) / positives < threshold) i++;

@@ -98,27 +98,39 @@ export function rleToString(rle: Rle): string {
  * @throws ArgumentError when it has foreign characters, ends inside a number, holds a negative run, or does not sum to height * width
  */
 export function rleFromString(text: string, size: readonly [height: number, width: number]): Rle {
-  checkSize(size[0], size[1]);
   const runs = new Uint32Array(text.length);
+  return { size: [size[0], size[1]], counts: runs.slice(0, readRuns(text, size, runs)) };
+}
+
+/**
+ * The same into an array of the caller, for many masks in a row.
+ *
+ * @param runs at least as long as `text`
+ * @returns how many runs there are
+ */
+export function readRuns(text: string, size: readonly [height: number, width: number], runs: Uint32Array): number {
+  checkSize(size[0], size[1]);
+  const { length } = text;
   let n = 0;
   let total = 0;
-  for (let p = 0; p < text.length;) {
-    let x = 0;
-    let scale = 1;
-    for (;;) {
-      if (p >= text.length) throw new ArgumentError(`The RLE string ends inside its run ${n}; it is truncated.`);
-      const c = text.charCodeAt(p++) - 48;
-      if (c < 0 || c > 63) throw new ArgumentError(`The RLE string has a foreign character at position ${p - 1}.`);
-      x += (c & 31) * scale;
-      scale *= 32;
-      if (!(c & 32)) {
-        if (c & 16) x -= scale;
-        break;
-      }
-      if (scale > 2 ** 40) throw new ArgumentError(`Run ${n} of the RLE string is too large.`);
+  for (let p = 0; p < length;) {
+    const first = p;
+    let c = text.charCodeAt(p++) - 48;
+    let x = c & 31;
+    let shift = 5;
+    let foreign = c & ~63;
+    while (c & 32 && shift < 30 && p < length) {
+      c = text.charCodeAt(p++) - 48;
+      foreign |= c & ~63;
+      x |= (c & 31) << shift;
+      shift += 5;
     }
+    if (foreign !== 0) throw foreignCharacter(text, first);
+    if (c & 32) {
+      [x, p] = longRun(text, first, n);
+    } else if (c & 16) x |= -1 << shift;
     if (n > 2) x += runs[n - 2]!;
-    if (x < 0 || x > 0xffffffff) throw new ArgumentError(`Run ${n} of the RLE string is ${x}; runs are from 0 to 2^32 - 1.`);
+    if (!(x >= 0 && x <= 0xffffffff)) throw new ArgumentError(`Run ${n} of the RLE string is ${x}; runs are from 0 to 2^32 - 1.`);
     runs[n++] = x;
     total += x;
   }
@@ -126,7 +138,28 @@ export function rleFromString(text: string, size: readonly [height: number, widt
     throw new ArgumentError(
       `The runs of the RLE string sum to ${total}, its size ${size[0]} x ${size[1]} needs ${size[0] * size[1]}.`,
     );
-  return { size: [size[0], size[1]], counts: runs.slice(0, n) };
+  return n;
+}
+
+/** A run of more than 30 bits, without the 32-bit arithmetic of the common ones; the value and the position after it. */
+function longRun(text: string, from: number, n: number): [number, number] {
+  let x = 0;
+  let scale = 1;
+  for (let p = from; ;) {
+    if (p >= text.length) throw new ArgumentError(`The RLE string ends inside its run ${n}; it is truncated.`);
+    const c = text.charCodeAt(p++) - 48;
+    if (c < 0 || c > 63) throw foreignCharacter(text, from);
+    x += (c & 31) * scale;
+    scale *= 32;
+    if (!(c & 32)) return [c & 16 ? x - scale : x, p];
+    if (scale > 2 ** 40) throw new ArgumentError(`Run ${n} of the RLE string is too large.`);
+  }
+}
+
+function foreignCharacter(text: string, from: number): ArgumentError {
+  let p = from;
+  while (text.charCodeAt(p) >= 48 && text.charCodeAt(p) <= 111) p++;
+  return new ArgumentError(`The RLE string has a foreign character at position ${p}.`);
 }
 
 /** Foreground pixels. */

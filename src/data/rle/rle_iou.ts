@@ -48,42 +48,70 @@ function pairIou(d: PreparedMask, g: PreparedMask, crowd: boolean): number {
   const right = Math.min(d.box[0] + d.box[2], g.box[0] + g.box[2]);
   if (right <= left || Math.min(d.box[1] + d.box[3], g.box[1] + g.box[3]) <= Math.max(d.box[1], g.box[1])) return 0;
   if (d.size[0] !== g.size[0] || d.size[1] !== g.size[1]) return -1;
-  const intersection = intersectionArea(d.bounds, g.bounds, left * d.size[0], right * d.size[0]);
+  const intersection = commonPixels(
+    d.bounds,
+    0,
+    d.bounds.length,
+    g.bounds,
+    0,
+    g.bounds.length,
+    left * d.size[0],
+    right * d.size[0],
+  );
   if (intersection === 0) return 0;
   return intersection / (crowd ? d.area : d.area + g.area - intersection);
 }
 
-/** Common pixels of two run lists; runs outside [from, to) meet nothing and are skipped. */
-function intersectionArea(a: Uint32Array, b: Uint32Array, from: number, to: number): number {
-  const endA = a.length;
-  const endB = b.length;
-  let i = firstEndingAfter(a, from);
-  let j = firstEndingAfter(b, from);
+/**
+ * Common pixels of two lists of foreground runs (start, end pairs, ascending, in `a[fromA ... endA)` and `b[fromB ... endB)`); positions
+ * outside of [from, to) are known to meet nothing and are skipped.
+ */
+export function commonPixels(
+  a: Uint32Array,
+  fromA: number,
+  endA: number,
+  b: Uint32Array,
+  fromB: number,
+  endB: number,
+  from: number,
+  to: number,
+): number {
+  let i = firstEndingAfter(a, fromA, endA, from);
+  let j = firstEndingAfter(b, fromB, endB, from);
+  if (i >= endA || j >= endB) return 0;
   let sum = 0;
-  while (i < endA && j < endB) {
-    const startA = a[i]!;
-    const startB = b[j]!;
-    const stopA = a[i + 1]!;
-    const stopB = b[j + 1]!;
+  let startA = a[i]!;
+  let stopA = a[i + 1]!;
+  let startB = b[j]!;
+  let stopB = b[j + 1]!;
+  for (;;) {
     const low = startA > startB ? startA : startB;
-    if (low >= to) break;
-    const high = stopA < stopB ? stopA : stopB;
-    if (high > low) sum += high - low;
-    if (stopA < stopB) i += 2;
-    else j += 2;
+    if (low >= to) return sum;
+    if (stopA < stopB) {
+      if (stopA > low) sum += stopA - low;
+      i += 2;
+      if (i >= endA) return sum;
+      startA = a[i]!;
+      stopA = a[i + 1]!;
+    } else {
+      if (stopB > low) sum += stopB - low;
+      j += 2;
+      if (j >= endB) return sum;
+      startB = b[j]!;
+      stopB = b[j + 1]!;
+    }
   }
-  return sum;
 }
 
-function firstEndingAfter(bounds: Uint32Array, position: number): number {
+function firstEndingAfter(bounds: Uint32Array, from: number, end: number, position: number): number {
   let low = 0;
-  let high = bounds.length >> 1;
+  let high = (end - from) >> 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (bounds[middle * 2 + 1]! > position) high = middle;
+    if (bounds[from + middle * 2 + 1]! > position) high = middle;
     else low = middle + 1;
   }
-  return low * 2;
+  return from + low * 2;
 }
 
 /**
