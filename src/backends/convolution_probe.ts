@@ -17,6 +17,9 @@ const SHAPES: Record<ConcreteDevice, [number, number, number]> = {
   cpu: [16, 16, 32],
 };
 
+/** For graphics drivers that compute on the processor: a hundredth of a GPU's speed. */
+const SOFTWARE_SHAPE: [number, number, number] = [25, 42, 64];
+
 /**
  * Starts a device, checks a convolution against plain loops and times one.
  *
@@ -25,7 +28,7 @@ const SHAPES: Record<ConcreteDevice, [number, number, number]> = {
 export async function probeDevice(device: ConcreteDevice): Promise<ProbeResult> {
   const info = await startBackend(device);
   await checkConvolution(device);
-  const [height, width, channels] = SHAPES[device];
+  const [height, width, channels] = info.software ? SOFTWARE_SHAPE : SHAPES[device];
   const x = tf.ones<tf.Rank.R4>([1, height, width, channels]);
   const w = tf.fill<tf.Rank.R4>([3, 3, channels, channels], 0.5);
   let best = Infinity;

@@ -10,6 +10,8 @@ import { probe } from './probe.js';
 export interface DeviceFacts {
   device: ConcreteDevice;
   works: boolean;
+  /** Works, but on the processor through a graphics interface: `auto` never takes it. */
+  software?: true;
   /** What runs it, with versions; where it does not work, why. */
   description: string;
   /** The one command that makes it work, where there is one. */
@@ -36,7 +38,7 @@ export interface MachineFacts {
 export async function describeMachine(): Promise<MachineFacts> {
   const core = corePathFrom(import.meta.url);
   const devices: DeviceFacts[] = [];
-  for (const device of ['tensorflow', 'wasm', 'cpu'] as const) devices.push(await describeDevice(device));
+  for (const device of ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const) devices.push(await describeDevice(device));
   const [major, minor] = process.versions.node.split('.').map(Number);
   const GiB = 2 ** 30;
   return {
@@ -51,13 +53,16 @@ export async function describeMachine(): Promise<MachineFacts> {
         : { version: (JSON.parse(readFileSync(join(core, 'package.json'), 'utf8')) as { version: string }).version, path: core },
     nativePackages: findNativePackages(),
     devices,
-    auto: devices.find((d) => d.works)?.device,
+    auto: devices.find((d) => d.works && !d.software)?.device,
   };
 }
 
 async function describeDevice(device: ConcreteDevice): Promise<DeviceFacts> {
   const answer = await probe(device);
-  if (answer.ok) return { device, works: true, description: answer.result.description, gflops: answer.result.gflops };
+  if (answer.ok) {
+    const { description, software, gflops } = answer.result;
+    return { device, works: true, ...(software ? { software } : {}), description, gflops };
+  }
   const sentence = / Run `([^`]+)`\.$/.exec(answer.reason);
   return {
     device,

@@ -12,6 +12,8 @@ export interface BackendInfo {
   device: ConcreteDevice;
   /** In words, with versions: `libtensorflow 2.21.0 through @tensorflow/tfjs-node 4.22.0, CPU`. */
   description: string;
+  /** A graphics interface whose driver computes on the processor: for tests, slower than the plain devices. */
+  software?: true;
   /** With `auto`: the faster devices that do not work here, and why. */
   skipped: { device: ConcreteDevice; reason: string }[];
 }

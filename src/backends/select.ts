@@ -2,15 +2,17 @@ import * as tf from '@tensorflow/tfjs-core';
 // Registers the gradients, which tfjs-core alone lacks in Node.
 import '@tensorflow/tfjs-layers';
 import { BackendError } from '../errors.js';
-import { chooseDevice } from './choose.js';
+import { chooseDevice, type Started } from './choose.js';
 import type { BackendInfo, ConcreteDevice, Device } from './device.js';
 
 export { DEVICES, type BackendInfo, type ConcreteDevice, type Device } from './device.js';
 
 const inNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
 
-/** The order in which `auto` tries, the fastest first. */
-export const AUTO_ORDER: readonly ConcreteDevice[] = inNode ? ['tensorflow', 'wasm', 'cpu'] : ['webgpu', 'webgl', 'wasm', 'cpu'];
+/** The order in which `auto` tries, the fastest first; of webgpu it takes a GPU only, never a software driver. */
+export const AUTO_ORDER: readonly ConcreteDevice[] = inNode
+  ? ['tensorflow', 'webgpu', 'wasm', 'cpu']
+  : ['webgpu', 'webgl', 'wasm', 'cpu'];
 
 /**
  * Sets TensorFlow.js's backend and waits until it is ready.
@@ -24,7 +26,7 @@ export async function startBackend(device: Device = 'auto'): Promise<BackendInfo
   return chooseDevice(device, AUTO_ORDER, start);
 }
 
-async function start(device: ConcreteDevice): Promise<string> {
+async function start(device: ConcreteDevice, automatic: boolean): Promise<string | Started> {
   switch (device) {
     case 'tensorflow':
       if (!inNode) throw new BackendError('device tensorflow: runs in Node only; in a browser take webgpu, webgl or wasm.');
@@ -33,24 +35,28 @@ async function start(device: ConcreteDevice): Promise<string> {
       return (await import('./wasm.js')).startWasm();
     case 'cpu':
       return (await import('./cpu.js')).startCpu();
-    case 'webgpu':
+    case 'webgpu': {
+      const { startWebGpu } = await import('./webgpu.js');
+      const source = inNode ? (await import('./webgpu_node.js')).nodeSource : (await import('./webgpu_page.js')).pageSource;
+      return startWebGpu(source, { hardwareOnly: automatic });
+    }
     case 'webgl':
-      return startRegistered(device);
+      return startWebgl();
   }
 }
 
-/** The GPU backends of browsers start where the page has imported their package. */
-async function startRegistered(device: 'webgpu' | 'webgl'): Promise<string> {
-  if (!tf.findBackendFactory(device)) {
+/** The WebGL backend starts where the page has imported its package. */
+async function startWebgl(): Promise<string> {
+  if (!tf.findBackendFactory('webgl')) {
     throw new BackendError(
-      `device ${device}: not registered in this process. ` +
+      'device webgl: not registered in this process. ' +
         (inNode
-          ? 'In Node take tensorflow (`npx maskrcnn setup`) or wasm.'
-          : `Import '@tensorflow/tfjs-backend-${device}' before starting.`),
+          ? 'In Node take tensorflow (`npx maskrcnn setup`), webgpu or wasm.'
+          : "Import '@tensorflow/tfjs-backend-webgl' before starting."),
     );
   }
-  if (!(await tf.setBackend(device)))
-    throw new BackendError(`device ${device}: this browser or its driver refuses to start it. Take wasm.`);
+  if (!(await tf.setBackend('webgl')))
+    throw new BackendError('device webgl: this browser or its driver refuses to start it. Take wasm.');
   await tf.ready();
-  return `${device}, as registered by the page`;
+  return 'webgl, as registered by the page';
 }

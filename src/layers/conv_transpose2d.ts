@@ -42,7 +42,9 @@ export class ConvTranspose2x2 extends Module {
         tf.reshape(x, [r * h * w, this.inChannels]),
         tf.reshape(tensorOf(this.weight), [this.inChannels, 4 * this.outChannels]),
       );
-      return tf.relu(tf.add<tf.Tensor5D>(tf.reshape(flat, [r, h, w, 4, this.outChannels]), tensorOf(this.bias)));
+      // As rows of pixels: webgpu's addition of a vector to rank 5 does not compile.
+      const pixels = tf.relu(tf.add(tf.reshape(flat, [r * h * w * 4, this.outChannels]), tensorOf(this.bias)));
+      return tf.reshape(pixels, [r, h, w, 4, this.outChannels]);
     });
   }
 

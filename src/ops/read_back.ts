@@ -1,10 +1,26 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkDevice } from '../backends/gpu_health.js';
 
 /** How often values came back from the device since the start: what a test counts, for on a GPU each one stalls the queue. */
 export const readBacks = { count: 0 };
 
-/** Reads a tensor's values: the only way in which the library waits for the device. */
+/**
+ * Reads a tensor's values: the only way in which the library waits for the device.
+ *
+ * @throws BackendError where a GPU device was lost, or reported an error of what it computed so far
+ */
 export async function readBack(tensor: tf.Tensor): Promise<Float32Array> {
   readBacks.count++;
-  return (await tensor.data()) as Float32Array;
+  const backend = tf.backend();
+  checkDevice(backend);
+  let values: Float32Array;
+  try {
+    values = (await tensor.data()) as Float32Array;
+  } catch (error) {
+    // A mapping that fails because the device went away says less than the device's own last words.
+    checkDevice(backend);
+    throw error;
+  }
+  checkDevice(backend);
+  return values;
 }

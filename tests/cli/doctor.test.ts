@@ -41,9 +41,9 @@ describe('maskrcnn doctor', () => {
     const { code, out } = await runMain(['doctor', '--json']);
     expect(code).toBe(0);
     const real = JSON.parse(out) as MachineFacts;
-    expect(real.devices.map((d) => d.device)).toEqual(['tensorflow', 'wasm', 'cpu']);
+    expect(real.devices.map((d) => d.device)).toEqual(['tensorflow', 'webgpu', 'wasm', 'cpu']);
     expect(real.devices.filter((d) => d.works).map((d) => d.device)).toEqual(expect.arrayContaining(['wasm', 'cpu']));
-    for (const d of real.devices.filter((x) => x.works)) expect(d.gflops).toBeGreaterThan(0.01);
+    for (const d of real.devices.filter((x) => x.works)) expect(d.gflops).toBeGreaterThan(d.software ? 0 : 0.01);
     const native = real.devices[0];
     if (!native.works) expect(native.fix).toBe('npx maskrcnn setup');
   });

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { loadCheckpoint } from '../../../src/checkpoint/load.js';
 import { readCheckpoint } from '../../../src/checkpoint/read.js';
 import { getConfig, type Config } from '../../../src/config/index.js';
@@ -91,11 +91,16 @@ async function runCall(
   const traced = new Map<string, HostTensor>([
     ['resized_u8', { shape: [images[0].height, images[0].width, 3], data: images[0].data }],
   ]);
+  const kept: [name: string, copy: tf.Tensor][] = [];
   const trace = (tensorName: string, tensor: tf.Tensor): void => {
-    if (!wanted.includes(`${call}.${tensorName}`)) return;
-    traced.set(tensorName, { shape: [...tensor.shape], data: tensor.dataSync() });
+    // A copy, read afterwards: a GPU has no synchronous reads.
+    if (wanted.includes(`${call}.${tensorName}`)) kept.push([tensorName, tf.keep(tf.clone(tensor))]);
   };
   const { instances } = await model.infer(images, { trace });
+  for (const [tensorName, copy] of kept) {
+    traced.set(tensorName, { shape: [...copy.shape], data: await copy.data<'float32'>() });
+    copy.dispose();
+  }
   const finals = instances.map((found, i) => {
     const final = postprocess(found, [images[i].height, images[i].width], [originals[i].height, originals[i].width]);
     const count = final.scores.length;

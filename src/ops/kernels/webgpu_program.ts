@@ -1,0 +1,120 @@
+import type { backend_util, DataId, DataType, TensorInfo } from '@tensorflow/tfjs-core';
+
+/** What is used of the TensorFlow.js webgpu backend. */
+export interface WebGpuBackend {
+  tensorMap: { get(dataId: DataId): { values?: backend_util.BackendValues | null } };
+  makeTensorInfo(shape: number[], dtype: DataType, values?: backend_util.BackendValues): TensorInfo;
+  disposeData(dataId: DataId): boolean;
+  runWebGPUProgram(
+    program: object,
+    inputs: TensorInfo[],
+    dtype: DataType,
+    uniforms?: { type: string; data: number[] }[],
+    output?: TensorInfo,
+  ): TensorInfo;
+}
+
+/** A scalar uniform of a program. */
+export interface Uniform {
+  type: 'i32' | 'f32';
+  value: number;
+}
+
+/**
+ * A WGSL program over flat arrays. Inputs are `array<f32>` (`array<i32>` for int32 tensors; `array<vec4<f32>>` with 4 components) under
+ * their names, the output is `result`, sizes come as scalar uniforms: nothing of the source, and so nothing that is compiled, depends on a size.
+ */
+export interface FlatProgram {
+  /** Names the source: programs of one key must have the same code, inputs and uniforms. */
+  key: string;
+  /** WGSL that defines `fn run(index : i32)`, called for every index below `threads`; helper functions may stand before it. */
+  code: string;
+  /** Name, tensor and floats per element, in order. */
+  inputs: { name: string; tensor: TensorInfo; components?: 1 | 4 }[];
+  /** By name; WGSL reads `uniforms.<name>`. */
+  uniforms: Record<string, Uniform>;
+  threads: number;
+  /** The result's shape; or a tensor that exists and is written into. */
+  output: number[] | TensorInfo;
+  dtype?: 'float32' | 'int32';
+  outputComponents?: 1 | 4;
+  /** `result` is `array<atomic<i32>>`, with {@link ATOMIC_ADD} for floats; `output` must exist. */
+  atomic?: boolean;
+}
+
+const WORKGROUP = 64;
+
+/** `addAt(i, v)`: adds a float to a result of atomic integers, bit pattern by bit pattern. */
+export const ATOMIC_ADD = `
+  fn addAt(i : i32, v : f32) {
+    if (v == 0.0) { return; }
+    var old = atomicLoad(&result[i]);
+    loop {
+      let r = atomicCompareExchangeWeak(&result[i], old, bitcast<i32>(bitcast<f32>(old) + v));
+      if (r.exchanged) { break; }
+      old = r.old_value;
+    }
+  }`;
+
+export const i32 = (value: number): Uniform => ({ type: 'i32', value });
+export const f32 = (value: number): Uniform => ({ type: 'f32', value });
+
+const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** The same data seen as one row: what a rank or a size of 1 means to the compiler's key stays out of it. */
+const flat = (tensor: TensorInfo): TensorInfo => ({ ...tensor, shape: [length(tensor.shape)] });
+
+/**
+ * Runs a program and returns its output. No inputs or outputs of size 0: such a binding is invalid, and the GPU says so long after.
+ */
+export function runFlat(backend: WebGpuBackend, program: FlatProgram): TensorInfo {
+  const { key, code, inputs, uniforms, threads, output, dtype = 'float32', outputComponents = 1, atomic = false } = program;
+  const shape = Array.isArray(output) ? output : output.shape;
+  const size = length(shape);
+  const groups = Math.ceil(threads / WORKGROUP);
+  // Always two dimensions: tfjs compiles one-dimensional dispatches differently, and their limit is soon reached.
+  const rows = Math.max(2, Math.ceil(groups / 32768));
+  const names = Object.keys(uniforms);
+  const result = backend.runWebGPUProgram(
+    {
+      shaderKey: `maskrcnn_${key}`,
+      variableNames: inputs.map(({ name }) => name),
+      variableComponents: inputs.map(({ components = 1 }) => components),
+      outputComponent: outputComponents,
+      outputShape: [size],
+      uniforms: ['threads : i32,', ...names.map((name) => `${name} : ${uniforms[name].type},`)].join(' '),
+      workgroupSize: [WORKGROUP, 1, 1],
+      dispatchLayout: { x: [0] },
+      dispatch: [Math.ceil(groups / rows), rows, 1],
+      ...(atomic ? { atomic } : {}),
+      getUserCode: () => `${code}
+        fn main(index : i32) { if (index < uniforms.threads) { run(index); } }`,
+    },
+    inputs.map(({ tensor }) => flat(tensor)),
+    dtype,
+    [
+      { type: 'int32', data: [threads] },
+      ...names.map((name) => ({ type: uniforms[name].type === 'i32' ? 'int32' : 'float32', data: [uniforms[name].value] })),
+    ],
+    Array.isArray(output) ? undefined : flat(output),
+  );
+  return { dataId: result.dataId, shape, dtype };
+}
+
+/** A tensor of zeros, freshly filled: buffers are used again. */
+export function zeros(backend: WebGpuBackend, shape: number[]): TensorInfo {
+  if (length(shape) === 0) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
+  return runFlat(backend, {
+    key: 'zeros',
+    code: 'fn run(index : i32) { result[index] = 0.0; }',
+    inputs: [],
+    uniforms: {},
+    threads: length(shape),
+    output: shape,
+  });
+}
+
+/** The values of a tensor if they are still (or already) on the host; undefined where reading them would wait for the GPU. */
+export function hostValues(backend: WebGpuBackend, tensor: TensorInfo): backend_util.BackendValues | undefined {
+  return backend.tensorMap.get(tensor.dataId).values ?? undefined;
+}

@@ -1,0 +1,358 @@
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { isDeterministic } from '../determinism.js';
+import { ATOMIC_ADD, hostValues, i32, runFlat, type WebGpuBackend, zeros } from '../kernels/webgpu_program.js';
+import { regionGeometry } from './geometry.js';
+import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
+
+/** WebGPU guarantees 8 storage buffers to a program: the result, the regions, and these maps. */
+const MAPS_PER_PROGRAM = 6;
+
+/** Floats of one region: y, x, bin height, bin width, samples y, samples x, image, level. */
+const WORDS = 8;
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** `at(v, size)`: one bilinear sample along an axis as (low, high, fraction); low is negative where it is outside. */
+const SAMPLE = `
+  struct Sample { low : i32, high : i32, fraction : f32 };
+  fn sampleAt(start : f32, bin : f32, b : i32, i : i32, count : i32, size : i32) -> Sample {
+    let v = (start + f32(b) * bin) + (f32(i) + 0.5) * bin / f32(count);
+    if (!(v >= -1.0 && v <= f32(size))) { return Sample(-1, -1, 0.0); }
+    let inside = max(v, 0.0);
+    let low = i32(inside);
+    if (low >= size - 1) { return Sample(size - 1, size - 1, 0.0); }
+    return Sample(low, low + 1, inside - f32(low));
+  }`;
+
+/**
+ * The regions' records. From the host's coordinates where they are there, with the rounding of the C++; else on the GPU, whose division
+ * may differ in the last bit.
+ */
+function regionRecords(backend: WebGpuBackend, rois: TensorInfo, attributes: RoiAlignAttributes): TensorInfo {
+  const { levels, shapes, outputSize, spatialScales, samplingRatio, aligned } = attributes;
+  const values = hostValues(backend, rois) as Float32Array | undefined;
+  if (values) {
+    const records = new Float32Array(levels.length * WORDS);
+    regionGeometry(values, levels, shapes, attributes).forEach((r, k) => {
+      records.set([r.y, r.x, r.binHeight, r.binWidth, r.samplesY, r.samplesX, r.image, levels[k]], k * WORDS);
+    });
+    return backend.makeTensorInfo([levels.length, WORDS], 'float32', records);
+  }
+  const placed = new Float32Array(levels.length * 2);
+  levels.forEach((level, k) => placed.set([level, level < 0 ? 1 : spatialScales[level]], 2 * k));
+  const places = backend.makeTensorInfo([levels.length, 2], 'float32', placed);
+  const records = runFlat(backend, {
+    key: 'roiAlignRegions',
+    code: `
+      fn run(r : i32) {
+        let level = places[2 * r];
+        let scale = places[2 * r + 1];
+        let offset = select(0.0, 0.5, uniforms.aligned == 1);
+        let image = rois[5 * r];
+        let x = rois[5 * r + 1] * scale - offset;
+        let y = rois[5 * r + 2] * scale - offset;
+        var width = rois[5 * r + 3] * scale - offset - x;
+        var height = rois[5 * r + 4] * scale - offset - y;
+        if (uniforms.aligned == 0) { width = max(width, 1.0); height = max(height, 1.0); }
+        let binHeight = height / f32(uniforms.outHeight);
+        let binWidth = width / f32(uniforms.outWidth);
+        let known = level >= 0.0 && image >= 0.0 && image < f32(uniforms.images);
+        // Written so that NaN and infinity count as no samples.
+        let finiteY = abs(y) < 1e30 && abs(binHeight) < 1e30;
+        let finiteX = abs(x) < 1e30 && abs(binWidth) < 1e30;
+        let fixed = f32(uniforms.samplingRatio);
+        let samplesY = select(max(ceil(binHeight), 0.0), fixed, fixed > 0.0);
+        let samplesX = select(max(ceil(binWidth), 0.0), fixed, fixed > 0.0);
+        let at = 8 * r;
+        result[at] = y;
+        result[at + 1] = x;
+        result[at + 2] = binHeight;
+        result[at + 3] = binWidth;
+        result[at + 4] = select(0.0, samplesY, known && finiteY);
+        result[at + 5] = select(0.0, samplesX, known && finiteX);
+        result[at + 6] = image;
+        result[at + 7] = level;
+      }`,
+    inputs: [
+      { name: 'rois', tensor: rois },
+      { name: 'places', tensor: places },
+    ],
+    uniforms: {
+      outHeight: i32(outputSize[0]),
+      outWidth: i32(outputSize[1]),
+      images: i32(shapes[0][0]),
+      samplingRatio: i32(samplingRatio),
+      aligned: i32(aligned ? 1 : 0),
+    },
+    threads: levels.length,
+    output: [levels.length, WORDS],
+  });
+  backend.disposeData(places.dataId);
+  return records;
+}
+
+/** Pools the regions whose level is among `maps`, which begin at level `first`; the first program also writes the rows of no level. */
+function forward(
+  backend: WebGpuBackend,
+  maps: TensorInfo[],
+  records: TensorInfo,
+  first: number,
+  output: number[] | TensorInfo,
+): TensorInfo {
+  const [rows, outHeight, outWidth, channels] = Array.isArray(output) ? output : output.shape;
+  const components = channels % 4 === 0 ? 4 : 1;
+  const type = components === 4 ? 'vec4<f32>' : 'f32';
+  const sizes = Object.fromEntries(
+    maps.flatMap(({ shape }, k) => [
+      [`height${k}`, i32(shape[1])],
+      [`width${k}`, i32(shape[2])],
+    ]),
+  );
+  const body = (k: number) => `
+    case ${k} {
+      let H = uniforms.height${k};
+      let W = uniforms.width${k};
+      let base = i32(regions[at + 6]) * H * W;
+      for (var i = 0; i < samplesY; i++) {
+        let sy = sampleAt(regions[at], regions[at + 2], p, i, samplesY, H);
+        if (sy.low < 0) { continue; }
+        let top = base + sy.low * W;
+        let bottom = base + sy.high * W;
+        for (var j = 0; j < samplesX; j++) {
+          let sx = sampleAt(regions[at + 1], regions[at + 3], q, j, samplesX, W);
+          if (sx.low < 0) { continue; }
+          sum += (1.0 - sy.fraction) * ((1.0 - sx.fraction) * map${k}[(top + sx.low) * C + c] + sx.fraction * map${k}[(top + sx.high) * C + c])
+               + sy.fraction * ((1.0 - sx.fraction) * map${k}[(bottom + sx.low) * C + c] + sx.fraction * map${k}[(bottom + sx.high) * C + c]);
+        }
+      }
+    }`;
+  return runFlat(backend, {
+    key: `roiAlign_${maps.length}_${components}`,
+    code: `${SAMPLE}
+      fn run(index : i32) {
+        let C = uniforms.channels;
+        let c = index % C;
+        let bin = index / C;
+        let q = bin % uniforms.outWidth;
+        let p = bin / uniforms.outWidth % uniforms.outHeight;
+        let at = bin / (uniforms.outWidth * uniforms.outHeight) * 8;
+        let samplesY = i32(regions[at + 4]);
+        let samplesX = i32(regions[at + 5]);
+        let level = i32(regions[at + 7]) - uniforms.first;
+        // Rows of no map are the first program's; a later program leaves the rows of others alone.
+        if (level >= ${maps.length} || (level < 0 && uniforms.first > 0)) { return; }
+        var sum = ${type}(0.0);
+        switch (level) { ${maps.map((_, k) => body(k)).join('')}
+          default { }
+        }
+        result[index] = sum / f32(max(samplesY * samplesX, 1));
+      }`,
+    inputs: [
+      { name: 'regions', tensor: records },
+      ...maps.map((tensor, k) => ({ name: `map${k}`, tensor, components: components as 1 | 4 })),
+    ],
+    uniforms: {
+      outHeight: i32(outHeight),
+      outWidth: i32(outWidth),
+      channels: i32(channels / components),
+      first: i32(first),
+      ...sizes,
+    },
+    threads: (rows * outHeight * outWidth * channels) / components,
+    output,
+    outputComponents: components,
+  });
+}
+
+/**
+ * Adds one level's part of the gradient with atomics: one thread for each value of dy that belongs to the level. Samples that fall on the same pixel
+ * are joined before they are added, which saves atomics and digits.
+ */
+function scatter(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, rows: TensorInfo, shape: number[]): TensorInfo {
+  const [, outHeight, outWidth, channels] = dy.shape;
+  return runFlat(backend, {
+    key: 'roiAlignGradAtomic',
+    code: `${SAMPLE}${ATOMIC_ADD}
+      // What the threads' functions share: the first pixel of the image, region, column of bins, samples, value of dy, channel.
+      var<private> base : i32;
+      var<private> at : i32;
+      var<private> q : i32;
+      var<private> samplesX : i32;
+      var<private> g : f32;
+      var<private> c : i32;
+      fn addPixel(y : i32, x : i32, weight : f32) {
+        if (weight != 0.0) { addAt((base + y * uniforms.width + x) * uniforms.channels + c, g * weight); }
+      }
+      fn addRow(y : i32, weight : f32) {
+        if (weight == 0.0) { return; }
+        var x = -1;
+        var low = 0.0;
+        var high = 0.0;
+        for (var j = 0; j < samplesX; j++) {
+          let s = sampleAt(regions[at + 1], regions[at + 3], q, j, samplesX, uniforms.width);
+          if (s.low < 0) { continue; }
+          if (s.low != x) {
+            if (x >= 0) { addPixel(y, x, weight * low); }
+            if (s.low == x + 1) { low = high; } else { addPixel(y, x + 1, weight * high); low = 0.0; }
+            high = 0.0;
+            x = s.low;
+          }
+          low += 1.0 - s.fraction;
+          high += s.fraction;
+        }
+        if (x >= 0) { addPixel(y, x, weight * low); addPixel(y, x + 1, weight * high); }
+      }
+      fn run(index : i32) {
+        c = index % uniforms.channels;
+        let bin = index / uniforms.channels;
+        q = bin % uniforms.outWidth;
+        let p = bin / uniforms.outWidth % uniforms.outHeight;
+        let r = rows[bin / (uniforms.outWidth * uniforms.outHeight)];
+        at = r * 8;
+        let samplesY = i32(regions[at + 4]);
+        samplesX = i32(regions[at + 5]);
+        base = i32(regions[at + 6]) * uniforms.height * uniforms.width;
+        g = dy[((r * uniforms.outHeight + p) * uniforms.outWidth + q) * uniforms.channels + c] / f32(max(samplesY * samplesX, 1));
+        var y = -1;
+        var low = 0.0;
+        var high = 0.0;
+        for (var i = 0; i < samplesY; i++) {
+          let s = sampleAt(regions[at], regions[at + 2], p, i, samplesY, uniforms.height);
+          if (s.low < 0) { continue; }
+          if (s.low != y) {
+            if (y >= 0) { addRow(y, low); }
+            if (s.low == y + 1) { low = high; } else { addRow(y + 1, high); low = 0.0; }
+            high = 0.0;
+            y = s.low;
+          }
+          low += 1.0 - s.fraction;
+          high += s.fraction;
+        }
+        if (y >= 0) { addRow(y, low); addRow(y + 1, high); }
+      }`,
+    inputs: [
+      { name: 'dy', tensor: dy },
+      { name: 'regions', tensor: records },
+      { name: 'rows', tensor: rows },
+    ],
+    uniforms: {
+      outHeight: i32(outHeight),
+      outWidth: i32(outWidth),
+      channels: i32(channels),
+      height: i32(shape[1]),
+      width: i32(shape[2]),
+    },
+    threads: rows.shape[0] * outHeight * outWidth * channels,
+    output: zeros(backend, shape),
+    atomic: true,
+  });
+}
+
+/** One level's part of the gradient, gathered: one thread for each pixel adds up what the regions over it send, always in their order. */
+function gather(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, rows: TensorInfo, shape: number[]): TensorInfo {
+  const [, outHeight, outWidth, channels] = dy.shape;
+  const components = channels % 4 === 0 ? 4 : 1;
+  const type = components === 4 ? 'vec4<f32>' : 'f32';
+  return runFlat(backend, {
+    key: `roiAlignGradGather_${components}`,
+    code: `${SAMPLE}
+      fn weightOf(start : f32, bin : f32, b : i32, count : i32, size : i32, pixel : i32) -> f32 {
+        var sum = 0.0;
+        for (var i = 0; i < count; i++) {
+          let s = sampleAt(start, bin, b, i, count, size);
+          if (s.low == pixel) { sum += 1.0 - s.fraction; }
+          if (s.high == pixel && s.low >= 0) { sum += s.fraction; }
+        }
+        return sum;
+      }
+      /* Bins that may touch a pixel: the border pixels also take what lies up to one pixel outside. */
+      fn binsAt(start : f32, bin : f32, bins : i32, size : i32, pixel : i32) -> vec2<i32> {
+        if (bin == 0.0) { return vec2<i32>(0, bins - 1); }
+        let low = select(f32(pixel) - 1.0, -1.0, pixel == 0);
+        let high = select(f32(pixel) + 1.0, f32(size), pixel == size - 1);
+        let a = (low - start) / bin;
+        let b = (high - start) / bin;
+        // One more on each side for rounding; an inverted region runs backwards.
+        return vec2<i32>(
+          i32(clamp(floor(min(a, b)) - 1.0, 0.0, f32(bins))),
+          i32(clamp(floor(max(a, b)) + 1.0, -1.0, f32(bins - 1))));
+      }
+      fn run(index : i32) {
+        let C = uniforms.channels;
+        let c = index % C;
+        let pixel = index / C;
+        let x = pixel % uniforms.width;
+        let y = pixel / uniforms.width % uniforms.height;
+        let image = f32(pixel / (uniforms.width * uniforms.height));
+        var sum = ${type}(0.0);
+        for (var k = 0; k < uniforms.rows; k++) {
+          let r = rows[k];
+          let at = r * 8;
+          let samplesY = i32(regions[at + 4]);
+          let samplesX = i32(regions[at + 5]);
+          if (regions[at + 6] != image || samplesY * samplesX == 0) { continue; }
+          let share = 1.0 / f32(samplesY * samplesX);
+          let binsY = binsAt(regions[at], regions[at + 2], uniforms.outHeight, uniforms.height, y);
+          // Region by region: one long sum loses digits.
+          var part = ${type}(0.0);
+          let binsX = binsAt(regions[at + 1], regions[at + 3], uniforms.outWidth, uniforms.width, x);
+          for (var p = binsY.x; p <= binsY.y; p++) {
+            let wy = weightOf(regions[at], regions[at + 2], p, samplesY, uniforms.height, y);
+            if (wy == 0.0) { continue; }
+            for (var q = binsX.x; q <= binsX.y; q++) {
+              let wx = weightOf(regions[at + 1], regions[at + 3], q, samplesX, uniforms.width, x);
+              if (wx != 0.0) { part += wy * wx * dy[((r * uniforms.outHeight + p) * uniforms.outWidth + q) * C + c]; }
+            }
+          }
+          sum += part * share;
+        }
+        result[index] = sum;
+      }`,
+    inputs: [
+      { name: 'dy', tensor: dy, components },
+      { name: 'regions', tensor: records },
+      { name: 'rows', tensor: rows },
+    ],
+    uniforms: {
+      outHeight: i32(outHeight),
+      outWidth: i32(outWidth),
+      channels: i32(channels / components),
+      height: i32(shape[1]),
+      width: i32(shape[2]),
+      rows: i32(rows.shape[0]),
+    },
+    threads: size(shape) / components,
+    output: shape,
+    outputComponents: components,
+  });
+}
+
+registerRoiAlign<WebGpuBackend>('webgpu', {
+  forward(backend, maps, rois, attributes) {
+    const shape = [attributes.levels.length, ...attributes.outputSize, attributes.shapes[0][3]];
+    if (size(shape) === 0) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
+    const records = regionRecords(backend, rois, attributes);
+    let out: TensorInfo | undefined;
+    for (let first = 0; first < maps.length; first += MAPS_PER_PROGRAM) {
+      out = forward(backend, maps.slice(first, first + MAPS_PER_PROGRAM), records, first, out ?? shape);
+    }
+    backend.disposeData(records.dataId);
+    return out!;
+  },
+  backward(backend, dy, rois, attributes) {
+    const { levels, shapes } = attributes;
+    if (size(dy.shape) === 0) return shapes.map((shape) => zeros(backend, shape));
+    const records = regionRecords(backend, rois, attributes);
+    const onLevel = isDeterministic() ? gather : scatter;
+    const gradients = shapes.map((shape, level) => {
+      const members = Int32Array.from(levels.keys()).filter((r) => levels[r] === level);
+      if (members.length === 0) return zeros(backend, shape);
+      const rows = backend.makeTensorInfo([members.length], 'int32', members);
+      const gradient = onLevel(backend, dy, records, rows, shape);
+      backend.disposeData(rows.dataId);
+      return gradient;
+    });
+    backend.disposeData(records.dataId);
+    return gradients;
+  },
+});
