@@ -21,6 +21,9 @@ export class BackendError extends MaskRcnnError {}
 /** A data set file with a defect; names the file, the record and the reason. */
 export class DatasetError extends MaskRcnnError {}
 
+/** A training run that cannot go on: its numbers are no longer finite. */
+export class DivergenceError extends MaskRcnnError {}
+
 /** A model-zoo name, a download or a cached file that is not what it should be. */
 export class ZooError extends MaskRcnnError {}
 

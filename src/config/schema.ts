@@ -65,6 +65,7 @@ export const schema = {
     WARMUP_METHOD: string('linear', 'Shape of the warm-up.', { choices: ['linear', 'constant'] }),
     RESCALE_INTERVAL: bool(false, 'Schedule counts from the end of the warm-up.'),
     CHECKPOINT_PERIOD: int(5000, 'Steps between checkpoints.'),
+    KEEP_CHECKPOINTS: int(3, 'How many of the newest checkpoints are kept.', { own: true }),
     IMS_PER_BATCH: int(16, 'Pictures a step.'),
     REFERENCE_WORLD_SIZE: int(0, 'GPUs that the other numbers were chosen for; 0 scales nothing.'),
     BIAS_LR_FACTOR: float(1, 'Factor of the learning rate of biases.'),
@@ -87,7 +88,18 @@ export const schema = {
     EXPECTED_RESULTS: rows([], "Expected metrics of Detectron2's own checks: [task, metric, value, tolerance].", {
       ignored: "only Detectron2's own checks read it",
     }),
-    EVAL_PERIOD: int(0, 'Training: steps between evaluations; 0 for none.'),
+    EVAL_PERIOD: int(0, 'Training: steps between evaluations; 0 for one at the end.'),
+    BEST_METRIC: string(
+      '',
+      'Training: the result that says which model is best, such as segm/AP50; empty for segm/AP or bbox/AP.',
+      {
+        own: true,
+      },
+    ),
+    PATIENCE: int(0, 'Training: evaluations without a better result after which it ends; 0 for never.', { own: true }),
+    VALIDATION_LOSS_IMAGES: int(0, 'Training: pictures whose losses are measured at every evaluation; 0 for none.', {
+      own: true,
+    }),
     KEYPOINT_OKS_SIGMAS: floats([], "Keypoint sigmas of the evaluation; empty for COCO's."),
     DETECTIONS_PER_IMAGE: int(100, 'Inference: most detections an image.'),
     AUG: {

@@ -21,12 +21,14 @@ export class WeightAverage {
     this.averages = parameters.map((followed) => ({ followed, average: tf.variable(followed.variable, false) }));
   }
 
-  /** How many updates it has seen; settable to resume. */
+  /** How many updates it has seen. */
   get steps(): number {
     return this.updates;
   }
 
-  set steps(steps: number) {
+  /** Takes the weights as they are for the average after that many updates: to go on from a checkpoint. */
+  reset(steps: number): void {
+    for (const { followed, average } of this.averages) average.assign(followed.variable);
     this.updates = steps;
   }
 

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { type SafetensorsTensor, writeSafetensors } from '../checkpoint/safetensors.js';
+import { DivergenceError } from '../errors.js';
+import type { MaskAnnotation, TrainingSample } from '../structures/training_sample.js';
+
+const ADVICE =
+  'Lower SOLVER.BASE_LR (0.02 goes with 16 pictures a step: 0.00125 for each picture of IMS_PER_BATCH), lengthen SOLVER.WARMUP_ITERS, or set ' +
+  'SOLVER.CLIP_GRADIENTS.ENABLED=True; check these pictures with `maskrcnn dataset check`. Then go on from the last checkpoint with --resume.';
+
+/** Losses by name, what else was measured, and the gradient of the losses' sum by parameter name; whoever gets it disposes of the gradients. */
+export interface BatchGradients {
+  readonly losses: Record<string, number>;
+  readonly metrics: Record<string, number>;
+  readonly gradients: Map<string, tf.Tensor>;
+}
+
+/** Stops a run whose losses are no numbers any more, and says which, when, on what, and what helps. */
+export class DivergenceGuard {
+  private readonly before: string[] = [];
+
+  /** @param folder where the batch is saved */
+  constructor(private readonly folder?: string) {}
+
+  /** @returns what `compute` gives, where its losses are finite @throws DivergenceError */
+  async watch(
+    iteration: number,
+    samples: readonly TrainingSample[],
+    compute: () => Promise<BatchGradients>,
+  ): Promise<BatchGradients> {
+    let found: BatchGradients;
+    try {
+      found = await compute();
+    } catch (error) {
+      if (error instanceof DivergenceError) throw await this.error(iteration, samples, error.message, error);
+      throw error;
+    }
+    const bad = Object.entries(found.losses).filter(([, value]) => !Number.isFinite(value));
+    if (bad.length === 0) {
+      const total = Object.values(found.losses).reduce((a, b) => a + b, 0);
+      this.before.push(total.toPrecision(4));
+      if (this.before.length > 5) this.before.shift();
+      return found;
+    }
+    tf.dispose([...found.gradients.values()]);
+    throw await this.error(iteration, samples, `${bad.map(([name, value]) => `${name} is ${value}`).join(', ')}.`);
+  }
+
+  private async error(
+    iteration: number,
+    samples: readonly TrainingSample[],
+    what: string,
+    cause?: unknown,
+  ): Promise<DivergenceError> {
+    const images = samples.map(({ imageId, fileName }) => `${imageId} (${fileName})`).join(', ');
+    const course = this.before.length > 0 ? ` The total losses before: ${this.before.join(', ')}.` : '';
+    let saved = '';
+    if (this.folder !== undefined) {
+      const path = join(this.folder, `diverged_batch_${iteration}.safetensors`);
+      await saveBatch(path, samples);
+      saved = ` The batch is saved in ${path}.`;
+    }
+    return new DivergenceError(
+      `Training diverged at iteration ${iteration}, images ${images}: ${what}${course}${saved} ${ADVICE}`,
+      cause === undefined ? {} : { cause },
+    );
+  }
+}
+
+/** Writes pictures and boxes as tensors, the rest as JSON in the header: to look at what a run stopped on. */
+export async function saveBatch(path: string, samples: readonly TrainingSample[]): Promise<void> {
+  const tensors = new Map<string, SafetensorsTensor>();
+  const described = samples.map(({ data, height, width, imageId, fileName, groundTruth }, i) => {
+    const { boxes, classes, masks, keypoints } = groundTruth;
+    tensors.set(`${i}.image`, { shape: [height, width, 3], dtype: 'U8', data });
+    tensors.set(`${i}.boxes`, { shape: [classes.length, 4], dtype: 'F32', data: boxes });
+    tensors.set(`${i}.classes`, { shape: [classes.length], dtype: 'I32', data: classes });
+    if (keypoints && classes.length > 0)
+      tensors.set(`${i}.keypoints`, {
+        shape: [classes.length, keypoints.length / classes.length / 3, 3],
+        dtype: 'F32',
+        data: keypoints,
+      });
+    (masks ?? []).forEach((mask, k) => {
+      if (mask.kind === 'bitmap') tensors.set(`${i}.bitmap.${k}`, { shape: [height, width], dtype: 'U8', data: mask.bitmap });
+    });
+    return { image_id: imageId, file_name: fileName, polygons: (masks ?? []).map(polygonsOf) };
+  });
+  await writeSafetensors(path, tensors, { samples: JSON.stringify(described) });
+}
+
+const polygonsOf = (mask: MaskAnnotation): number[][] | null =>
+  mask.kind === 'polygons' ? mask.polygons.map((polygon) => [...polygon]) : null;

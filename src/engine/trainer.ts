@@ -1,0 +1,153 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Random } from '../data/random.js';
+import { ArgumentError } from '../errors.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { TrainingSample } from '../structures/training_sample.js';
+import { type BatchGradients, DivergenceGuard } from './divergence_guard.js';
+import type { Hook } from './hooks/hook.js';
+import { ScalarLog } from './scalar_log.js';
+import { GradientAccumulator } from './solver/accumulator.js';
+import type { Optimizer } from './solver/optimizer.js';
+import type { WeightAverage } from './solver/weight_average.js';
+
+/** Where batches come from, endlessly; a `TrainLoader` is one. */
+export interface BatchSource {
+  next(): Promise<IteratorResult<readonly TrainingSample[]>>;
+  /** Where the next batch begins, as JSON: a checkpoint keeps it, and a source that goes on is made with it. */
+  readonly state: unknown;
+}
+
+/** What the trainer asks of a model: its weights by name. */
+export type TrainableModel = Pick<ProposalNetwork, 'modelParameters'>;
+
+/** Losses and gradients of a batch: `lossGradients` for the models here. */
+export type LossFunction<M extends TrainableModel> = (
+  model: M,
+  samples: readonly TrainingSample[],
+  random: Random,
+) => Promise<BatchGradients>;
+
+export interface TrainerOptions<M extends TrainableModel = ProposalNetwork> {
+  readonly model: M;
+  readonly optimizer: Optimizer;
+  /** Factor of the learning rate at an iteration, from 0. */
+  readonly schedule: (iteration: number) => number;
+  /** The rate that the factor is of: for the log only, the optimiser has its own. */
+  readonly learningRate: number;
+  readonly batches: BatchSource;
+  /** Steps of the whole run. */
+  readonly iterations: number;
+  /** Draws what every iteration samples; an iteration's draws do not depend on those before. */
+  readonly random: Random;
+  readonly hooks?: readonly Hook[];
+  /** Batches a step. */
+  readonly accumulate?: number;
+  /** Updated after every step; saved with checkpoints. */
+  readonly average?: WeightAverage;
+  readonly loss: LossFunction<M>;
+  /** Where the batch that diverged is saved; nowhere unless given. */
+  readonly divergenceFolder?: string;
+  /** Milliseconds, for the times in the log. */
+  readonly now?: () => number;
+}
+
+/** One step that was made. */
+export interface TrainStep {
+  /** From 0. */
+  readonly iteration: number;
+  /** By Detectron2's names; the mean over accumulated batches. */
+  readonly losses: Readonly<Record<string, number>>;
+  readonly totalLoss: number;
+  readonly learningRate: number;
+  readonly samples: readonly TrainingSample[];
+}
+
+/** How a run ended: all iterations made, or stopped before, with the reason. */
+export type TrainOutcome = { readonly finished: true } | { readonly finished: false; readonly reason: string };
+
+/**
+ * A training run: takes batches, computes losses and gradients, moves the weights, and calls hooks around that. The loop itself is `train`;
+ * `examples/plain_train.ts` is the same without this class.
+ */
+export class Trainer<M extends TrainableModel = ProposalNetwork> {
+  /** The next iteration to make, from 0; set by a resume. */
+  iteration = 0;
+  /** The numbers of the run: losses, metrics, rate, times, and what hooks measure. */
+  readonly scalars = new ScalarLog();
+  private readonly accumulator = new GradientAccumulator();
+  private readonly guard: DivergenceGuard;
+  private stopReason: string | undefined;
+
+  constructor(readonly options: TrainerOptions<M>) {
+    if (!(options.iterations >= 1)) throw new ArgumentError(`iterations is ${options.iterations}; expected at least 1.`);
+    this.guard = new DivergenceGuard(options.divergenceFolder);
+  }
+
+  get hooks(): readonly Hook[] {
+    return this.options.hooks ?? [];
+  }
+
+  /** Ends the run after the current step; hooks still see its end. The first reason stays. */
+  stop(reason: string): void {
+    this.stopReason ??= reason;
+  }
+
+  /**
+   * Runs from `iteration` to the end.
+   * @throws DivergenceError where a loss is NaN or infinite: names loss, iteration and images
+   */
+  async train(): Promise<TrainOutcome> {
+    const self = this as unknown as Trainer;
+    for (const hook of this.hooks) await hook.beforeTrain?.(self);
+    while (this.iteration < this.options.iterations && this.stopReason === undefined) {
+      for (const hook of this.hooks) await hook.beforeStep?.(self);
+      const step = await this.step();
+      for (const hook of this.hooks) await hook.afterStep?.(self, step);
+    }
+    const finished = this.iteration >= this.options.iterations;
+    const outcome: TrainOutcome = finished ? { finished } : { finished, reason: this.stopReason ?? 'stopped' };
+    for (const hook of this.hooks) await hook.afterTrain?.(self, outcome);
+    return outcome;
+  }
+
+  /** One step: batches, gradients, update. */
+  private async step(): Promise<TrainStep> {
+    const { options, iteration, scalars } = this;
+    const accumulate = options.accumulate ?? 1;
+    const now = options.now ?? (() => performance.now());
+    const start = now();
+    let waited = 0;
+    const losses: Record<string, number> = {};
+    const samples: TrainingSample[] = [];
+    for (let part = 0; part < accumulate; part++) {
+      const asked = now();
+      const { value: batch, done } = await options.batches.next();
+      if (done) throw new ArgumentError(`The batches ended at iteration ${iteration}; expected as many as there are iterations.`);
+      waited += now() - asked;
+      samples.push(...batch);
+      const random = options.random.fork(iteration, part);
+      const found = await this.guard.watch(iteration, batch, () => this.computeLosses(batch, random));
+      for (const [name, value] of Object.entries(found.losses)) losses[name] = (losses[name] ?? 0) + value / accumulate;
+      for (const [name, value] of Object.entries(found.metrics)) scalars.put(name, value);
+      this.accumulator.add(found.gradients);
+    }
+    const gradients = this.accumulator.take();
+    const factor = options.schedule(iteration);
+    options.optimizer.step(gradients, factor);
+    tf.dispose([...gradients.values()]);
+    options.average?.update();
+    const totalLoss = Object.values(losses).reduce((a, b) => a + b, 0);
+    const learningRate = options.learningRate * factor;
+    for (const [name, value] of Object.entries(losses)) scalars.put(name, value);
+    scalars.put('total_loss', totalLoss);
+    scalars.put('lr', learningRate, false);
+    scalars.put('data_time', waited / 1000);
+    scalars.put('time', (now() - start) / 1000);
+    this.iteration++;
+    return { iteration, losses, totalLoss, learningRate, samples };
+  }
+
+  private computeLosses(batch: readonly TrainingSample[], random: Random): Promise<BatchGradients> {
+    return this.options.loss(this.options.model, batch, random);
+  }
+}

@@ -1,0 +1,26 @@
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { frameRecord, scalarEvent, versionEvent } from './event_file.js';
+import type { Writer } from './writer.js';
+
+/** A TensorBoard event file (`events.out.tfevents...`) of scalars; a run that goes on writes a new one beside the old. */
+export class TensorBoardWriter implements Writer {
+  private path = '';
+
+  /** @param now seconds since 1970 */
+  constructor(
+    private readonly folder: string,
+    private readonly now: () => number = () => Date.now() / 1000,
+  ) {}
+
+  async open(): Promise<void> {
+    await mkdir(this.folder, { recursive: true });
+    this.path = join(this.folder, `events.out.tfevents.${Math.floor(this.now())}.${hostname()}.${process.pid}`);
+    await writeFile(this.path, frameRecord(versionEvent(this.now())));
+  }
+
+  async write(iteration: number, scalars: Readonly<Record<string, number>>): Promise<void> {
+    await appendFile(this.path, frameRecord(scalarEvent(this.now(), iteration, scalars)));
+  }
+}
