@@ -7,6 +7,22 @@
  * @packageDocumentation
  */
 export { readImage, type Image, type ImageFormat, type ReadImageOptions } from './data/image_io/read_image.js';
+export {
+  loadCocoJson,
+  type CocoRecords,
+  type DatasetRecord,
+  type LoadCocoOptions,
+  type RecordAnnotation,
+} from './data/coco/dataset_records.js';
+export { readCocoDataset, type JsonSource, type ReadCocoOptions } from './data/coco/read_coco.js';
+export type {
+  CocoAnnotation,
+  CocoCategory,
+  CocoDataset,
+  CocoImage,
+  CocoResult as CocoResultEntry,
+} from './data/coco/coco_types.js';
+export type { CocoRle, CocoSegmentation } from './data/rle/segmentation.js';
 export { rleFromString, rleToString, decodeRle, encodeRle, type Rle } from './data/rle/rle.js';
 export { InstanceMask, type Cutout } from './structures/masks/lazy_mask.js';
 export { type Contour } from './structures/masks/contours.js';
@@ -15,10 +31,16 @@ export { Prediction, type BoxXyxy, type CocoResult, type Instance, type StageMil
 export { Predictor, type PredictOptions, type PredictorOptions } from './engine/predictor.js';
 export { type ImageInput, type RawPixels } from './engine/image_input.js';
 export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';
+export { predictDataset, type BatchPredictor, type PredictDatasetOptions } from './engine/predict_dataset.js';
+export type { EvaluationOptions, EvaluationParameters, IouType } from './evaluation/evaluation_parameters.js';
+export type { EvaluationArrays } from './evaluation/precision_recall.js';
+export { CocoEvaluator, type CocoEvaluation, type TaskResults } from './evaluation/coco_evaluator.js';
 export { startBackend, type BackendInfo, type ConcreteDevice, type Device } from './backends/select.js';
 export { type CheckpointFormat } from './checkpoint/read.js';
+export * as modelZoo from './model_zoo/index.js';
 export { convertCheckpoint, type ConversionReport, type ConvertOptions } from './checkpoint/convert.js';
 export { type LoadReport, type ModelParameter } from './checkpoint/load.js';
 export { getConfig, dumpConfig, type Config } from './config/index.js';
 export { Drawing, type DrawOptions } from './visualization/drawing.js';
+export { Visualizer } from './visualization/visualizer.js';
 export * from './errors.js';

@@ -16,6 +16,8 @@ export interface ConvertOptions {
   reinitialise?: readonly string[];
   /** Writes floats as float16: half the size, 11 significant bits. For .safetensors only. */
   half?: boolean;
+  /** Names of the classes in order, stored in the file; predictions bear them. */
+  classNames?: readonly string[];
 }
 
 export interface ConversionReport {
@@ -69,8 +71,11 @@ export async function convertCheckpoint(input: string, output: string, options: 
     elements += tensor.size;
     tensors.set(name, tensorToWrite(name, tensor, input, outputFormat, options.half ?? false));
   }
-  if (outputFormat === 'safetensors') await writeSafetensors(output, tensors, checkpoint.metadata);
-  else await writeDetectron2Pkl(output, tensors, checkpoint.metadata);
+  const { classNames } = options;
+  if (classNames) checkClassNames(classNames, tensors, input);
+  const metadata = { ...checkpoint.metadata, ...(classNames ? { class_names: JSON.stringify(classNames) } : {}) };
+  if (outputFormat === 'safetensors') await writeSafetensors(output, tensors, metadata);
+  else await writeDetectron2Pkl(output, tensors, metadata);
   const bytes = { source: (await stat(input)).size, output: (await stat(output)).size };
   return {
     source: input,
@@ -84,6 +89,17 @@ export async function convertCheckpoint(input: string, output: string, options: 
     ignored: checkpoint.ignored,
     fit,
   };
+}
+
+/** The box predictor has a row for each class and one for the background. */
+function checkClassNames(names: readonly string[], tensors: ReadonlyMap<string, SafetensorsTensor>, source: string): void {
+  const predictor = [...tensors].find(([name]) => /(^|\.)box_predictor\.(0\.)?cls_score\.weight$/.test(name));
+  if (predictor === undefined) return;
+  const classes = predictor[1].shape[0] - 1;
+  if (names.length !== classes)
+    throw new ArgumentError(
+      `${names.length} class names for ${source}, whose ${predictor[0]} has ${classes} classes and the background.`,
+    );
 }
 
 function formatOf(output: string): ConversionReport['outputFormat'] {

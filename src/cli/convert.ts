@@ -5,6 +5,7 @@ interface ConvertFlags {
   config?: string;
   reinitialise?: string[];
   half?: boolean;
+  classNames?: string;
   json?: boolean;
 }
 
@@ -26,6 +27,10 @@ export function register(program: Command): void {
       'with --config: parts of the model that the file may lack, such as roi_heads.box_predictor',
     )
     .option('--half', 'write floats as float16 (.safetensors only): half the size')
+    .option(
+      '--class-names <list|file>',
+      'names of the classes, stored in the file: with commas between, or a text, JSON or COCO file',
+    )
     .option('--json', 'print the report as JSON')
     .action(async (input: string, output: string, flags: ConvertFlags) => {
       if (flags.reinitialise && flags.config === undefined)
@@ -33,7 +38,14 @@ export function register(program: Command): void {
       const { convertCheckpoint } = await import('../checkpoint/convert.js');
       const { formatConversionReport } = await import('../checkpoint/report.js');
       const parameters = flags.config === undefined ? undefined : await parametersOf(flags.config);
-      const report = await convertCheckpoint(input, output, { half: flags.half, parameters, reinitialise: flags.reinitialise });
+      const classNames =
+        flags.classNames === undefined ? undefined : (await import('./class_names.js')).parseClassNames(flags.classNames);
+      const report = await convertCheckpoint(input, output, {
+        half: flags.half,
+        parameters,
+        reinitialise: flags.reinitialise,
+        classNames,
+      });
       console.log(flags.json ? JSON.stringify(report, undefined, 2) : formatConversionReport(report));
     });
 }

@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { ModelSource } from '../engine/load_model.js';
 import type { Predictor } from '../engine/predictor.js';
 import type { CocoResult, Prediction } from '../structures/prediction.js';
 
@@ -67,12 +66,8 @@ async function predict(patterns: readonly string[], flags: PredictFlags): Promis
   const score = Number(flags.score);
   if (!(score >= 0 && score <= 1)) throw new ArgumentError(`--score is '${flags.score}'; expected a number from 0 to 1.`);
   const files = await findImages(patterns);
-  const { Predictor } = await import('../engine/predictor.js');
-  const predictor = await Predictor.load(await modelSource(flags), {
-    device: flags.device as 'auto',
-    scoreThreshold: score,
-    offline: flags.offline ?? false,
-  });
+  const { loadPredictor } = await import('./load_predictor.js');
+  const predictor = await loadPredictor(flags, { scoreThreshold: score });
   try {
     return await predictAll(predictor, files, flags);
   } finally {
@@ -129,20 +124,6 @@ async function predictAll(predictor: Predictor, files: readonly string[], flags:
       `${reports.length} of ${files.length} pictures done on ${predictor.device}${failed.length > 0 ? `, ${failed.length} failed` : ''}`,
     );
   return failed.length > 0 ? 1 : 0;
-}
-
-async function modelSource(flags: PredictFlags): Promise<ModelSource> {
-  const { ArgumentError } = await import('../errors.js');
-  if (flags.model !== undefined) {
-    if (flags.config !== undefined || flags.weights !== undefined)
-      throw new ArgumentError('--model goes without --config and --weights.');
-    return flags.model;
-  }
-  if (flags.config !== undefined && flags.weights !== undefined) return { config: flags.config, weights: flags.weights };
-  if (flags.config !== undefined || flags.weights !== undefined)
-    throw new ArgumentError('--config and --weights go together; give both, or --model.');
-  const { shippedModelFolder } = await import('../model_zoo/shipped_model.js');
-  return shippedModelFolder();
 }
 
 /** Files as given, the pictures of folders by name, and what globs match. */

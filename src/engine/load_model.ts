@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readCheckpoint } from '../checkpoint/read.js';
-import { type Config, getConfig, publishedConfigNames, publishedName } from '../config/index.js';
+import { type Config, publishedConfigNames, publishedName, resolveConfig } from '../config/index.js';
 import { CheckpointError, ZooError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import { assembleModel, type LoadedModel } from './assemble_model.js';
@@ -25,6 +25,8 @@ export interface LoadModelOptions {
   readonly offline?: boolean;
   /** Sees how much of a download is there. */
   readonly onProgress?: (received: number, total: number | undefined) => void;
+  /** Gets a line for each key of the config that is set but has no effect here. */
+  readonly onWarning?: (line: string) => void;
 }
 
 const WEIGHT_FILE = /\.(safetensors|pkl|pth)$/;
@@ -36,9 +38,13 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
 }
 
 async function findFiles(source: ModelSource, options: LoadModelOptions): Promise<{ config: Config; weights: string }> {
-  const overrides = [...(options.overrides ?? [])];
+  const configOf = (name: string): Config => {
+    const { config, warnings } = resolveConfig(name, options.overrides);
+    for (const line of warnings) options.onWarning?.(line);
+    return config;
+  };
   if (typeof source !== 'string') {
-    const config = typeof source.config === 'string' ? getConfig(source.config, overrides) : source.config;
+    const config = typeof source.config === 'string' ? configOf(source.config) : source.config;
     return { config, weights: await localWeights(source.weights, options) };
   }
   const folder = await stat(source).catch(() => undefined);
@@ -50,7 +56,7 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
         `The folder ${source} has ${files.length} weight files (${found}); expected config.yaml and one .safetensors, .pkl or .pth.`,
       );
     }
-    return { config: getConfig(join(source, 'config.yaml'), overrides), weights: join(source, files[0]) };
+    return { config: configOf(join(source, 'config.yaml')), weights: join(source, files[0]) };
   }
   const name = publishedName(source);
   if (!name) {
@@ -59,7 +65,7 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
       `There is no model '${source}': neither a folder nor a name of the zoo. Nearest names: ${near}. 'maskrcnn info zoo' lists all.`,
     );
   }
-  return { config: getConfig(name, overrides), weights: await localWeights(name, options) };
+  return { config: configOf(name), weights: await localWeights(name, options) };
 }
 
 /** The weight file itself: a path stays, a zoo name or an address is downloaded once. */

@@ -9,7 +9,7 @@ export interface EvaluationArrays {
   precision: Float64Array;
   /** [T, K, A, M] */
   recall: Float64Array;
-  /** [T, R, K, A, M]: score at which the recall is reached. */
+  /** Score at which the recall is reached, [T, R, K, A, M]. */
   scores: Float64Array;
 }
 
