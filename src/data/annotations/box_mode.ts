@@ -20,7 +20,7 @@ export type BoxModeNumber = (typeof BoxMode)[keyof typeof BoxMode];
 /**
  * Converts one box as Detectron2's `BoxMode.convert`.
  *
- * @param arithmetic `float32` is what Detectron2 does to Python lists, as they come from COCO files
+ * @param arithmetic `float32` is what Detectron2 does to Python lists, as they come from COCO files; `int64` cuts fractions off
  * @returns 4 numbers, or 5 for rotated boxes
  * @throws ArgumentError for a pair of modes that cannot be converted, or a wrong number of numbers
  */
@@ -28,11 +28,11 @@ export function convertBox(
   box: ArrayLike<number>,
   from: number,
   to: number,
-  arithmetic: 'float32' | 'float64' = 'float64',
+  arithmetic: 'float32' | 'float64' | 'int64' = 'float64',
 ): number[] {
   const length = from === BoxMode.XYWHA_ABS ? 5 : 4;
   if (box.length !== length) throw new ArgumentError(`A box of mode ${modeName(from)} has ${length} numbers, not ${box.length}.`);
-  const round = arithmetic === 'float32' ? Math.fround : (v: number): number => v;
+  const round = ROUNDING[arithmetic];
   if (from === to) return Array.from(box);
   const b = Array.from(box, round);
   if (from === BoxMode.XYWH_ABS && to === BoxMode.XYXY_ABS) return [b[0], b[1], round(b[0] + b[2]), round(b[1] + b[3])];
@@ -42,6 +42,8 @@ export function convertBox(
   if (from === BoxMode.XYWHA_ABS && to === BoxMode.XYXY_ABS) return aroundRotated(b, round);
   throw new ArgumentError(`Boxes of mode ${modeName(from)} cannot be converted to ${modeName(to)}.`);
 }
+
+const ROUNDING = { float32: Math.fround, int64: Math.trunc, float64: (v: number): number => v };
 
 /** The upright box around a rotated one. */
 function aroundRotated([x, y, width, height, degrees]: number[], round: (v: number) => number): number[] {

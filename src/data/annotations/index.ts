@@ -2,6 +2,7 @@ export { BoxMode, convertBox, type BoxModeNumber } from './box_mode.js';
 export {
   annotationsToGroundTruth,
   isMaskEmpty,
+  maskArea,
   maskBox,
   selectObjects,
   withMaskBoxes,
@@ -17,3 +18,4 @@ export {
   type TransformAnnotationOptions,
   type TransformedAnnotation,
 } from './transform_annotations.js';
+export { keypointTargets, type KeypointTargets } from './keypoint_targets.js';

@@ -2,6 +2,7 @@ import { ArgumentError } from '../../errors.js';
 import type { GroundTruth, MaskAnnotation } from '../../structures/training_sample.js';
 import { decodeRle } from '../rle/rle.js';
 import { polygonsToRle } from '../rle/polygon_to_rle.js';
+import { polygonArea } from '../transforms/clip_polygon.js';
 import type { TransformedAnnotation } from './transform_annotations.js';
 
 /** Form of the masks: outlines where the data set has them, or bitmaps for all objects. */
@@ -85,6 +86,12 @@ export function maskBox(mask: MaskAnnotation, width: number): [x0: number, y0: n
     x1 = Math.max(x1, last + 1);
   }
   return any ? [x0, y0, x1, y1] : [0, 0, 0, 0];
+}
+
+/** Pixels that an object's mask covers; of polygons the sum of their areas, overlaps counted each time. */
+export function maskArea(mask: MaskAnnotation): number {
+  if (mask.kind === 'bitmap') return mask.bitmap.reduce((sum, v) => sum + v, 0);
+  return mask.polygons.reduce((sum, polygon) => sum + polygonArea(polygon), 0);
 }
 
 /** Whether an object's mask has anything: an outline left, or a pixel set. */

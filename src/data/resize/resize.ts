@@ -49,7 +49,8 @@ export function resizeBilinear(image: PixelArray, height: number, width: number)
 }
 
 /**
- * Pillow's `resize(..., NEAREST)`, which Detectron2 uses for 8-bit label maps: output pixel i takes input pixel floor((i + 0.5) * scale).
+ * Pillow's `resize(..., NEAREST)`, which Detectron2 uses for 8-bit label maps: output pixel i takes input pixel floor((i + 0.5) * scale),
+ * where (i + 0.5) * scale is summed up step by step.
  * @param image uint8 [height, width, channels]
  */
 export function resizeNearest(image: PixelArray, height: number, width: number): Uint8Array {
@@ -229,7 +230,13 @@ function resizeColumns(data: Uint8Array, rowLength: number, weights: Weights, he
 
 function nearestIndices(inputSize: number, outputSize: number): Int32Array {
   const scale = inputSize / outputSize;
-  return Int32Array.from({ length: outputSize }, (_, i) => Math.min(Math.floor((i + 0.5) * scale), inputSize - 1));
+  // Pillow adds the scale up; where places fall on a pixel's border, its rounding errors decide.
+  let place = scale * 0.5;
+  return Int32Array.from({ length: outputSize }, () => {
+    const index = Math.min(Math.floor(place), inputSize - 1);
+    place += scale;
+    return index;
+  });
 }
 
 function torchNearestIndices(inputSize: number, outputSize: number): Int32Array {

@@ -23,10 +23,11 @@ export function clipPolygon(polygon: Float64Array, window: Window): Float64Array
     [1, window.y1, -1],
   ] as const)
     parts = parts.flatMap((part) => clipAtLine(part, axis, position, sign));
-  return parts.filter((part) => part.length >= 6 && area(part) > 0);
+  return parts.filter((part) => part.length >= 6 && polygonArea(part) > 0);
 }
 
-function area(polygon: Float64Array): number {
+/** The area that a polygon encloses (shoelace formula); parts that it goes around the other way count against it. */
+export function polygonArea(polygon: Float64Array): number {
   let twice = 0;
   for (let i = 0, j = polygon.length - 2; i < polygon.length; j = i, i += 2)
     twice += polygon[j] * polygon[i + 1] - polygon[i] * polygon[j + 1];

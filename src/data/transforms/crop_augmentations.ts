@@ -2,7 +2,7 @@ import { ArgumentError } from '../../errors.js';
 import type { Augmentation, AugmentationInput, RandomNumbers } from './augmentation.js';
 import { CropTransform } from './crop.js';
 import { PadTransform } from './pad.js';
-import { roundHalfEven } from './resize_augmentations.js';
+import { roundHalfEven } from './rounding.js';
 import { NoOpTransform, TransformList, type Transform } from './transform.js';
 
 /** How the size of a crop is meant: shares of the sides, shares from the given ones to 1, pixels, or pixels from the first to the second. */

@@ -17,3 +17,16 @@ export type { ResizeScaleOptions, ResizeShortestEdgeOptions } from './resize_aug
 export { ResizeTransform } from './resize_transform.js';
 export { NoOpTransform, Transform, TransformList } from './transform.js';
 export type { Picture, Raster, Samples } from './transform.js';
+export { BlendTransform, GrayscaleTransform, type BlendSource } from './color.js';
+export {
+  RandomBrightness,
+  RandomContrast,
+  RandomLighting,
+  RandomSaturation,
+  ToGrayscale,
+  type ChannelOrder,
+} from './color_augmentations.js';
+export { ExtentTransform, type SourceRectangle } from './extent.js';
+export { MinIouRandomCrop, RandomExtent, RandomRotation } from './geometric_augmentations.js';
+export type { MinIouRandomCropOptions, RandomRotationOptions } from './geometric_augmentations.js';
+export { RotationTransform, type RotationOptions } from './rotation.js';

@@ -2,6 +2,7 @@ import { ArgumentError } from '../../errors.js';
 import { resizeShortestEdgeShape } from '../resize/resize.js';
 import type { Augmentation, AugmentationInput, RandomNumbers } from './augmentation.js';
 import { ResizeTransform } from './resize_transform.js';
+import { roundHalfEven } from './rounding.js';
 import { NoOpTransform, type Transform } from './transform.js';
 
 /** Options of {@link ResizeShortestEdge}. */
@@ -56,12 +57,4 @@ export class ResizeScale implements Augmentation {
     const side = (length: number): number => Math.max(1, roundHalfEven(length * factor));
     return new ResizeTransform(height, width, side(height), side(width));
   }
-}
-
-/** NumPy's rounding. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -12,5 +12,6 @@ export const DATA: Record<string, () => Promise<DataRunner>> = {
   panoptic: async () => (await import('./panoptic.js')).runPanoptic,
   rle: async () => (await import('./rle.js')).runRle,
   semseg: async () => (await import('./semseg.js')).runSemseg,
+  transforms: async () => (await import('./transforms/index.js')).runTransforms,
   solver: async () => (await import('./solver.js')).runSolver,
 };

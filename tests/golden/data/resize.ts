@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { resizeBilinear, resizeShortestEdgeShape } from '../../../src/data/resize/resize.js';
-import { compareNumbers, compareTensor, unsupported, type Line } from '../compare.js';
+import { resizeBilinear, resizeNearest, resizeNearestLabels, resizeShortestEdgeShape } from '../../../src/data/resize/resize.js';
+import { resizeBilinearFloat } from '../../../src/data/resize/resize_float.js';
+import { compareNumbers, compareTensor, type Line } from '../compare.js';
 import { SafetensorsFile } from '../safetensors_file.js';
-import { NOT_YET } from '../unsupported.js';
 import { readJson } from './json_file.js';
 
 interface Case {
@@ -20,17 +20,19 @@ interface Case {
   patches?: { key: string; y0: number; x0: number }[];
 }
 
-/** Pillow-exact bilinear on uint8, and the table of output shapes. Other kinds (labels, floats) are not resized by the project. */
+/** Pillow-exact bilinear on uint8, label maps, float pictures, and the table of output shapes. */
 export async function runResize(folder: string, caseName: string, add: (line: Line) => void): Promise<void> {
   const { cases } = readJson<{ cases: Case[] }>(folder, 'cases.json');
   const file = new SafetensorsFile(join(folder, 'resize.safetensors'));
   for (const c of cases) {
-    if (c.kind !== 'image' || c.dtype !== 'uint8') {
-      add(unsupported(caseName, c.name, NOT_YET));
-      continue;
-    }
     const input = file.get(c.input);
     const [height, width, channels = 1] = input.shape as [number, number, number?];
+    if (c.kind !== 'image' || c.dtype !== 'uint8') {
+      const data = resizeOther(c, input.data, height, width, channels);
+      const tolerance = { abs: c.kind === 'image' ? 1e-3 : 0 };
+      add(compareTensor({ case: caseName, name: c.name }, { shape: c.shape, data }, file.get(c.output!), tolerance));
+      continue;
+    }
     const data = resizeBilinear({ data: Uint8Array.from(input.data), height, width, channels }, c.new_h, c.new_w);
     const where = { case: caseName, name: c.name };
     if (c.output) add(compareTensor(where, { shape: c.shape, data }, file.get(c.output), { abs: 0 }));
@@ -58,4 +60,11 @@ export async function runResize(folder: string, caseName: string, add: (line: Li
   );
   const expected = table.rows.flatMap((row) => results.map((k) => row[k]!));
   add(compareNumbers({ case: caseName, name: 'output_shapes' }, actual, expected, { abs: 0 }));
+}
+
+function resizeOther(c: Case, data: ArrayLike<number>, height: number, width: number, channels: number): ArrayLike<number> {
+  const size = { height, width, channels };
+  if (c.kind === 'image') return resizeBilinearFloat({ data: Float32Array.from(data), ...size }, c.new_h, c.new_w);
+  if (c.dtype === 'uint8') return resizeNearest({ data: Uint8Array.from(data), ...size }, c.new_h, c.new_w);
+  return resizeNearestLabels({ data: Float64Array.from(data), ...size }, c.new_h, c.new_w);
 }
