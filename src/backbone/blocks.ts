@@ -28,11 +28,12 @@ export abstract class ResidualBlock extends Module {
       this.shortcut = this.child('shortcut', new Conv2d({ inChannels, outChannels, kernelSize: 1, stride, norm }));
   }
 
-  protected abstract branch(x: tf.Tensor4D): tf.Tensor4D;
+  /** The convolutions; the last one adds the shortcut and rectifies. */
+  protected abstract branch(x: tf.Tensor4D, shortcut: tf.Tensor4D): tf.Tensor4D;
 
   /** @param x [N, H, W, in] @returns [N, H / stride, W / stride, out] */
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    return tf.tidy(() => tf.relu(tf.add<tf.Tensor4D>(this.branch(x), this.shortcut ? this.shortcut.forward(x) : x)));
+    return tf.tidy(() => this.branch(x, this.shortcut ? this.shortcut.forward(x) : x));
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
@@ -52,11 +53,14 @@ export class BasicBlock extends ResidualBlock {
       'conv1',
       new Conv2d({ inChannels, outChannels, kernelSize: 3, stride, padding: 1, norm, activation: 'relu' }),
     );
-    this.conv2 = this.child('conv2', new Conv2d({ inChannels: outChannels, outChannels, kernelSize: 3, padding: 1, norm }));
+    this.conv2 = this.child(
+      'conv2',
+      new Conv2d({ inChannels: outChannels, outChannels, kernelSize: 3, padding: 1, norm, activation: 'relu' }),
+    );
   }
 
-  protected branch(x: tf.Tensor4D): tf.Tensor4D {
-    return this.conv2.forward(this.conv1.forward(x));
+  protected branch(x: tf.Tensor4D, shortcut: tf.Tensor4D): tf.Tensor4D {
+    return this.conv2.forward(this.conv1.forward(x), shortcut);
   }
 }
 
@@ -88,10 +92,10 @@ export class BottleneckBlock extends ResidualBlock {
         activation: 'relu',
       }),
     );
-    this.conv3 = this.child('conv3', new Conv2d({ inChannels: width, outChannels, kernelSize: 1, norm }));
+    this.conv3 = this.child('conv3', new Conv2d({ inChannels: width, outChannels, kernelSize: 1, norm, activation: 'relu' }));
   }
 
-  protected branch(x: tf.Tensor4D): tf.Tensor4D {
-    return this.conv3.forward(this.conv2.forward(this.conv1.forward(x)));
+  protected branch(x: tf.Tensor4D, shortcut: tf.Tensor4D): tf.Tensor4D {
+    return this.conv3.forward(this.conv2.forward(this.conv1.forward(x)), shortcut);
   }
 }

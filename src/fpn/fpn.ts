@@ -94,13 +94,10 @@ export class Fpn extends Backbone {
     const levels: tf.Tensor4D[] = [];
     let above: tf.Tensor4D | undefined;
     for (let i = inFeatures.length - 1; i >= 0; i--) {
-      const lateral = this.laterals[i].forward(stages[inFeatures[i]]);
-      let merged = lateral;
-      if (above) {
-        const upsampled = tf.image.resizeNearestNeighbor(above, [lateral.shape[1], lateral.shape[2]]);
-        merged = tf.add(lateral, upsampled);
-        if (fuseType === 'avg') merged = tf.div(merged, 2);
-      }
+      const stage = stages[inFeatures[i]];
+      const upsampled = above && tf.image.resizeNearestNeighbor(above, [stage.shape[1], stage.shape[2]]);
+      let merged = this.laterals[i].forward(stage, upsampled);
+      if (upsampled && fuseType === 'avg') merged = tf.div(merged, 2);
       above = merged;
       levels.unshift(this.outputs[i].forward(merged));
     }

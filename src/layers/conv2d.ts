@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { fusedConv2d } from './fused_kernels.js';
 import { groupedConv2d } from './grouped_conv2d.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { FrozenBatchNorm, type GroupNorm, makeNorm, single } from './norm.js';
@@ -56,15 +57,17 @@ export class Conv2d extends Module {
     this.norm = made && this.child('norm', made);
   }
 
-  /** @param x [N, H, W, in] @returns [N, H', W', out] */
-  forward(x: tf.Tensor4D): tf.Tensor4D {
+  /**
+   * @param x        [N, H, W, in]
+   * @param residual [N, H', W', out], added before the activation
+   * @returns [N, H', W', out]
+   */
+  forward(x: tf.Tensor4D, residual?: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
       const { kernel, bias } = this.folded ?? this.effectiveWeights();
       const groupNorm = this.norm instanceof FrozenBatchNorm ? undefined : this.norm;
-      const y = this.convolve(x, kernel, bias, groupNorm ? undefined : this.options.activation);
-      if (!groupNorm) return y;
-      const normal = groupNorm.forward(y);
-      return this.options.activation ? tf.relu(normal) : normal;
+      if (!groupNorm) return this.convolve(x, kernel, bias, residual);
+      return this.finish(groupNorm.forward(this.convolve(x, kernel, bias, undefined, 'linear')), residual);
     });
   }
 
@@ -102,9 +105,14 @@ export class Conv2d extends Module {
     x: tf.Tensor4D,
     kernel: tf.Tensor4D,
     bias: tf.Tensor1D | undefined,
-    activation: 'relu' | undefined,
+    residual: tf.Tensor4D | undefined,
+    activation: 'relu' | 'linear' = this.options.activation ?? 'linear',
   ): tf.Tensor4D {
     const { stride, padding, dilation, groups, kernelSize } = this.options;
+    if (groups === 1 && bias) {
+      const y = fusedConv2d(x, kernel, bias, residual, { stride, padding, dilation }, activation);
+      if (y) return y;
+    }
     // 'same' equals symmetric padding only at stride 1; elsewhere TensorFlow pads one-sidedly, so the zeros are explicit.
     const same = padding > 0 && stride === 1 && 2 * padding === dilation * (kernelSize - 1);
     const border: [number, number] = [padding, padding];
@@ -112,17 +120,27 @@ export class Conv2d extends Module {
     const pad = same ? 'same' : 'valid';
     if (groups > 1) {
       const y = groupedConv2d(input, kernel, groups, stride, pad);
-      const biased = bias ? tf.add<tf.Tensor4D>(y, bias) : y;
-      return activation ? tf.relu(biased) : biased;
+      return this.finish(bias ? tf.add<tf.Tensor4D>(y, bias) : y, residual, activation);
     }
-    return tf.fused.conv2d({
+    const y = tf.fused.conv2d({
       x: input,
       filter: kernel,
       strides: stride,
       pad,
       dilations: dilation,
       ...(bias ? { bias } : {}),
-      activation: activation ?? 'linear',
+      activation: residual ? 'linear' : activation,
     });
+    return residual ? this.finish(y, residual, activation) : y;
+  }
+
+  /** What follows a convolution that adds and rectifies nothing itself. */
+  private finish(
+    y: tf.Tensor4D,
+    residual: tf.Tensor4D | undefined,
+    activation: 'relu' | 'linear' = this.options.activation ?? 'linear',
+  ): tf.Tensor4D {
+    const sum = residual ? tf.add<tf.Tensor4D>(y, residual) : y;
+    return activation === 'relu' ? tf.relu(sum) : sum;
   }
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { fusedMatMul } from './fused_kernels.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { single } from './norm.js';
 import { type WeightInit, ZEROS } from './weight_init.js';
@@ -38,12 +39,13 @@ export class ConvTranspose2x2 extends Module {
   forwardUnshuffled(x: tf.Tensor4D): tf.Tensor5D {
     return tf.tidy(() => {
       const [r, h, w] = x.shape;
-      const flat = tf.matMul(
-        tf.reshape(x, [r * h * w, this.inChannels]),
-        tf.reshape(tensorOf(this.weight), [this.inChannels, 4 * this.outChannels]),
-      );
+      const flat = tf.reshape(x, [r * h * w, this.inChannels]) as tf.Tensor2D;
+      const weight = tf.reshape(tensorOf(this.weight), [this.inChannels, 4 * this.outChannels]) as tf.Tensor2D;
+      const bias = tensorOf<tf.Tensor1D>(this.bias);
+      const fused = fusedMatMul(flat, weight, tf.tile(bias, [4]), 'relu');
+      if (fused) return tf.reshape(fused, [r, h, w, 4, this.outChannels]);
       // As rows of pixels: webgpu's addition of a vector to rank 5 does not compile.
-      const pixels = tf.relu(tf.add(tf.reshape(flat, [r * h * w * 4, this.outChannels]), tensorOf(this.bias)));
+      const pixels = tf.relu(tf.add(tf.reshape(tf.matMul(flat, weight), [r * h * w * 4, this.outChannels]), bias));
       return tf.reshape(pixels, [r, h, w, 4, this.outChannels]);
     });
   }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { fusedMatMul } from './fused_kernels.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { type WeightInit, ZEROS } from './weight_init.js';
 
@@ -37,12 +38,10 @@ export class Linear extends Module {
 
   /** @param x [R, in] @returns [R, out] */
   forward(x: tf.Tensor2D): tf.Tensor2D {
-    return tf.fused.matMul({
-      a: x,
-      b: tensorOf<tf.Tensor2D>(this.weight),
-      bias: tensorOf<tf.Tensor1D>(this.bias),
-      activation: this.options.activation ?? 'linear',
-    }) as tf.Tensor2D;
+    const weight = tensorOf<tf.Tensor2D>(this.weight);
+    const bias = tensorOf<tf.Tensor1D>(this.bias);
+    const activation = this.options.activation ?? 'linear';
+    return fusedMatMul(x, weight, bias, activation) ?? (tf.fused.matMul({ a: x, b: weight, bias, activation }) as tf.Tensor2D);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

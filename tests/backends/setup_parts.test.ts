@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { installAddon, linkLibrary, cachedAddon } from '../../src/backends/setup/addon.js';
+import { installAddon, isOutdatedAddon, linkLibrary, cachedAddon } from '../../src/backends/setup/addon.js';
+import { isPatchedAddon, patchAddonSource } from '../../src/backends/setup/addon_patch.js';
 import { cudaRequirements, getLibrary, hasLibraries } from '../../src/backends/setup/library.js';
 import { findPip } from '../../src/backends/setup/pip.js';
 import { prebuiltAddress, unreachable } from '../../src/backends/setup/prebuilt.js';
@@ -61,16 +62,16 @@ describe('unpackWheel', () => {
   });
 });
 
-describe('libtensorflow in the cache', () => {
-  /** A cache as a finished run leaves it: libraries, the built addon, no headers. */
-  function finishedCache() {
-    const cache = folder();
-    const library = join(cache, 'native', 'tensorflow-cpu-2.21.0');
-    mkdirSync(join(library, 'lib'), { recursive: true });
-    for (const part of ['cc', 'framework']) writeFileSync(join(library, 'lib', `libtensorflow_${part}.so.2`), '');
-    return { cache, library };
-  }
+/** A cache as a finished run leaves it: libraries, the built addon, no headers. */
+function finishedCache() {
+  const cache = folder();
+  const library = join(cache, 'native', 'tensorflow-cpu-2.21.0');
+  mkdirSync(join(library, 'lib'), { recursive: true });
+  for (const part of ['cc', 'framework']) writeFileSync(join(library, 'lib', `libtensorflow_${part}.so.2`), '');
+  return { cache, library };
+}
 
+describe('libtensorflow in the cache', () => {
   it('is taken without pip or network when it is whole', async () => {
     const { cache, library } = finishedCache();
     expect(hasLibraries(library)).toBe(true);
@@ -87,13 +88,41 @@ describe('libtensorflow in the cache', () => {
       core: undefined,
     } as const;
     const addon = join(native.folder, 'lib/napi-v8/tfjs_binding.node');
-    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8.node'));
-    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8.node'), 'addon');
+    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r1.node'));
+    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r1.node'), 'addon');
     await linkLibrary(library, native.folder);
     await installAddon(library, { ...native, addon });
     expect(readFileSync(addon, 'utf8')).toBe('addon');
     expect(readlinkSync(join(native.folder, 'deps/lib/libtensorflow_cc.so.2'))).toBe(join(library, 'lib/libtensorflow_cc.so.2'));
     expect(existsSync(join(native.folder, 'deps/lib/libtensorflow.so'))).toBe(true);
+  });
+});
+
+describe('the patch of the addon', () => {
+  it('prepares the sources of the installed tfjs-node once, and refuses others', async () => {
+    const root = folder();
+    mkdirSync(join(root, 'binding'));
+    const file = join(root, 'binding/tfjs_backend.cc');
+    writeFileSync(file, 'int main() {}');
+    await expect(patchAddonSource(root)).rejects.toThrow(/tfjs_backend\.cc is not tfjs-node 4\.22\.0's .*Reinstall the package/);
+    expect(readFileSync(file, 'utf8')).toBe('int main() {}');
+  });
+
+  it('is recognised in a built addon; one of this cache without it is outdated', async () => {
+    const { cache, library } = finishedCache();
+    const packageFolder = folder();
+    const addon = join(packageFolder, 'lib/napi-v8/tfjs_binding.node');
+    mkdirSync(join(packageFolder, 'lib/napi-v8'), { recursive: true });
+    await linkLibrary(library, packageFolder);
+    const native = { folder: packageFolder, addon };
+    expect(await isOutdatedAddon(cache, native)).toBe(false);
+    writeFileSync(addon, 'ELF');
+    expect(await isOutdatedAddon(cache, native)).toBe(true);
+    // The package's own prebuilt addon, against a library of its own, is not ours to rebuild.
+    expect(await isOutdatedAddon(folder(), native)).toBe(false);
+    writeFileSync(addon, 'ELF\0maskrcnn-ts addon 1\0');
+    expect(await isPatchedAddon(addon)).toBe(true);
+    expect(await isOutdatedAddon(cache, native)).toBe(false);
   });
 });
 

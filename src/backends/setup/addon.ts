@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BackendError } from '../../errors.js';
 import type { NativePackage } from '../native_package.js';
+import { ADDON_REVISION, isPatchedAddon, patchAddonSource } from './addon_patch.js';
 import { lastLines, runCommand } from './run_command.js';
 
 /** Where the cache keeps the addon that was built against a library: the same for every Node of that N-API version. */
 export function cachedAddon(library: string, native: Pick<NativePackage, 'name' | 'version' | 'addon'>): string {
-  return join(library, `${basename(native.name)}-${native.version}-${basename(dirname(native.addon))}.node`);
+  return join(library, `${basename(native.name)}-${native.version}-${basename(dirname(native.addon))}-r${ADDON_REVISION}.node`);
 }
 
 /** Links the cached libraries into the package, under the names that its build and its addon look for. */
@@ -27,7 +28,7 @@ export async function linkLibrary(library: string, packageFolder: string): Promi
 
 /**
  * Builds the package's addon against the linked library (10 to 20 s), or takes the one that an earlier build left in the cache, and then drops the
- * headers: 270 MB that nothing needs any more.
+ * headers: 270 MB that nothing needs any more. An addon that was there before stays until the new one is built.
  *
  * @throws BackendError with what is missing (make, g++), or the last lines of the build.
  */
@@ -35,7 +36,7 @@ export async function installAddon(library: string, native: NativePackage): Prom
   const cached = cachedAddon(library, native);
   if (!existsSync(cached)) {
     await requireCompiler();
-    await rm(dirname(native.addon), { recursive: true, force: true });
+    await patchAddonSource(native.folder);
     // Official Node archives carry their headers: no download then.
     const prefix = dirname(dirname(process.execPath));
     const headers = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? { npm_config_nodedir: prefix } : {};
@@ -43,7 +44,7 @@ export async function installAddon(library: string, native: NativePackage): Prom
       cwd: native.folder,
       env: { ...headers, ...(process.env.npm_config_nodedir ? { npm_config_nodedir: process.env.npm_config_nodedir } : {}) },
     });
-    if (code !== 0 || !existsSync(native.addon)) {
+    if (code !== 0 || !existsSync(native.addon) || !(await isPatchedAddon(native.addon))) {
       await rm(join(native.folder, 'build'), { recursive: true, force: true });
       throw new BackendError(`the addon of ${native.name} could not be built: ${lastLines(output, 6)}`);
     }
@@ -53,6 +54,12 @@ export async function installAddon(library: string, native: NativePackage): Prom
   }
   await rm(join(native.folder, 'deps', 'include'), { force: true });
   await rm(join(library, 'include'), { recursive: true, force: true });
+}
+
+/** Whether the package's addon was built here, against a library of this cache, by a version that patched it differently or not at all. */
+export async function isOutdatedAddon(cache: string, native: Pick<NativePackage, 'folder' | 'addon'>): Promise<boolean> {
+  const library = await readlink(join(native.folder, 'deps', 'lib', 'libtensorflow_cc.so.2')).catch(() => '');
+  return library.startsWith(join(cache, 'native')) && existsSync(native.addon) && !(await isPatchedAddon(native.addon));
 }
 
 async function copyWhole(from: string, to: string): Promise<void> {

@@ -4,14 +4,14 @@ import { BackendError } from '../../errors.js';
 import { cacheFolder } from '../../model_zoo/cache_folder.js';
 import type { ProbeResult } from '../convolution_probe.js';
 import { probe } from '../probe.js';
-import { cachedAddon, installAddon, linkLibrary } from './addon.js';
+import { cachedAddon, installAddon, isOutdatedAddon, linkLibrary } from './addon.js';
 import { getLibrary, libraryFolder } from './library.js';
 import { installPackage, projectFolder } from './npm_package.js';
 import { installPrebuilt } from './prebuilt.js';
 import { SILENT, type SetupProgress } from './progress.js';
 import { sweepTemporaries } from './sweep.js';
 import { CPU_RECIPE, GPU_RECIPE, type NativeRecipe } from './recipe.js';
-import { addonPath, findNativePackages } from '../native_package.js';
+import { addonPath, findNativePackages, type NativePackage } from '../native_package.js';
 
 /** What {@link setupNative} takes. */
 export interface SetupOptions {
@@ -48,7 +48,24 @@ export async function setupNative(options: SetupOptions): Promise<SetupReport> {
 
   const installed = await probe('tensorflow');
   const wanted = !options.gpu || (installed.ok && installed.result.description.includes('tfjs-node-gpu'));
-  if (installed.ok && wanted) return report('already installed', installed.result, tried);
+  if (installed.ok && wanted) {
+    const outdated = await findOutdated(cache, recipe);
+    if (!outdated) return report('already installed', installed.result, tried);
+    const reason = 'its addon was built before the fused operations were added';
+    tried.push({ way: 'installed package', reason });
+    progress.say(`The installed package works, but ${reason}.`);
+    if (!(await options.confirm(planText(recipe, projectFolder(), cache))))
+      return report('already installed', installed.result, tried);
+    try {
+      return await buildAgainstWheel(recipe, cache, outdated, process.cwd(), progress, tried);
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      // What was installed still works.
+      tried.push({ way: 'python wheel', reason: error.message });
+      progress.say(`The addon could not be built again: ${error.message}.`);
+      return report('already installed', installed.result, tried);
+    }
+  }
   tried.push({
     way: 'installed package',
     reason: installed.ok ? `${installed.result.description}: not tfjs-node-gpu` : reasonOnly(installed.reason),
@@ -81,6 +98,23 @@ export async function setupNative(options: SetupOptions): Promise<SetupReport> {
       `no native backend for ${process.platform}-${process.arch}: ${tried.map((t) => `${t.way}: ${t.reason}`).join('; ')}; the Python wheel is used on linux-x64 only. \`--device wasm\` works everywhere.`,
     );
   }
+  return buildAgainstWheel(recipe, cache, native, project, progress, tried);
+}
+
+/** The installed package whose addon an older set-up built, if any. */
+async function findOutdated(cache: string, recipe: NativeRecipe): Promise<NativePackage | undefined> {
+  const native = findNativePackages().find(({ name, addonExists }) => name === recipe.package && addonExists);
+  return native && (await isOutdatedAddon(cache, native)) ? native : undefined;
+}
+
+async function buildAgainstWheel(
+  recipe: NativeRecipe,
+  cache: string,
+  native: NativePackage,
+  project: string,
+  progress: SetupProgress,
+  tried: SetupReport['tried'],
+): Promise<SetupReport> {
   const library = await getLibrary(recipe, cache, (folder) => !existsSync(cachedAddon(folder, native)), progress);
   await progress.step(`build the addon against ${library.name}`, '', async () => {
     await linkLibrary(library.folder, native.folder);

@@ -1,0 +1,184 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** An attribute of a TensorFlow operation, as tfjs-node's binding takes it. */
+interface Attribute {
+  name: string;
+  type: number;
+  value: number | boolean | string | readonly number[] | readonly string[];
+}
+
+/** What is used of the TensorFlow backend (tfjs-node). */
+interface TensorflowBackend {
+  binding: {
+    executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): unknown[];
+    isUsingGpuDevice(): boolean;
+    TF_FLOAT: number;
+    TF_ATTR_TYPE: number;
+    TF_ATTR_STRING: number;
+    TF_ATTR_INT: number;
+    TF_ATTR_BOOL: number;
+  };
+  executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.TensorInfo[]): tf.Tensor;
+  readSync(dataId: tf.DataId): unknown;
+  /** Private in the backend's types. */
+  getInputTensorIds(tensors: tf.TensorInfo[]): number[];
+}
+
+/** Where a convolution's window goes; zeros on each side, in pixels. */
+export interface ConvolutionGeometry {
+  readonly stride: number;
+  readonly padding: number;
+  readonly dilation: number;
+}
+
+/**
+ * TensorFlow's operations that add the bias and rectify while the sums are in the cache, and its gradients by name. The addon that `maskrcnn setup`
+ * builds can call them, tfjs-node's own cannot: its binding knows no attributes that are lists of strings.
+ */
+export class FusedOps {
+  constructor(private readonly backend: TensorflowBackend) {}
+
+  /** relu(x * filter + bias) or, without relu, x * filter + bias. x [N, H, W, C], filter [kh, kw, C, K], bias [K]. */
+  conv2d(x: tf.TensorInfo, filter: tf.TensorInfo, bias: tf.TensorInfo, geometry: ConvolutionGeometry, relu: boolean): tf.Tensor {
+    const { TF_ATTR_TYPE, TF_FLOAT } = this.backend.binding;
+    return this.backend.executeSingleOutput(
+      '_FusedConv2D',
+      [...this.convolution(geometry), ...this.fused(relu), { name: 'TArgs', type: TF_ATTR_TYPE, value: [TF_FLOAT] }],
+      [x, filter, bias],
+    );
+  }
+
+  /** The convolution's gradient for its input. */
+  conv2dInputGradient(
+    dy: tf.TensorInfo,
+    filter: tf.TensorInfo,
+    shape: readonly number[],
+    geometry: ConvolutionGeometry,
+  ): tf.Tensor {
+    return this.withShape(shape, (sizes) =>
+      this.backend.executeSingleOutput('Conv2DBackpropInput', this.convolution(geometry), [sizes, filter, dy]),
+    );
+  }
+
+  /** The convolution's gradient for its filter. */
+  conv2dFilterGradient(dy: tf.TensorInfo, x: tf.TensorInfo, shape: readonly number[], geometry: ConvolutionGeometry): tf.Tensor {
+    return this.withShape(shape, (sizes) =>
+      this.backend.executeSingleOutput('Conv2DBackpropFilter', this.convolution(geometry), [x, sizes, dy]),
+    );
+  }
+
+  /** The gradient for a bias: sums over all axes but the last. */
+  biasGradient(dy: tf.TensorInfo): tf.Tensor {
+    const { TF_ATTR_STRING } = this.backend.binding;
+    const format = { name: 'data_format', type: TF_ATTR_STRING, value: 'NHWC' };
+    return this.backend.executeSingleOutput('BiasAddGrad', [this.floats(), format], [dy]);
+  }
+
+  /** The gradient before a rectifier: dy where y is positive. */
+  reluGradient(dy: tf.TensorInfo, y: tf.TensorInfo): tf.Tensor {
+    return this.backend.executeSingleOutput('ReluGrad', [this.floats()], [dy, y]);
+  }
+
+  /** relu(a b + bias) or a b + bias. a [R, in], b [in, out], bias [out]. */
+  matMul(a: tf.TensorInfo, b: tf.TensorInfo, bias: tf.TensorInfo, relu: boolean): tf.Tensor {
+    return this.backend.executeSingleOutput('_FusedMatMul', [...this.product(false, false), ...this.fused(relu)], [a, b, bias]);
+  }
+
+  /** The product of two matrices, each transposed or not. */
+  plainMatMul(a: tf.TensorInfo, b: tf.TensorInfo, transposeA: boolean, transposeB: boolean): tf.Tensor {
+    return this.backend.executeSingleOutput('MatMul', this.product(transposeA, transposeB), [a, b]);
+  }
+
+  /** y = y + addend, or relu of it, in the memory of y: only for a y that nobody else has seen yet. */
+  addInPlace(y: tf.TensorInfo, addend: tf.TensorInfo, relu: boolean): void {
+    const name = relu ? 'MaskRcnnAddReluInPlace' : 'MaskRcnnAddInPlace';
+    this.backend.binding.executeOp(name, [], this.backend.getInputTensorIds([y, addend]), 0);
+  }
+
+  private convolution({ stride, padding, dilation }: ConvolutionGeometry): Attribute[] {
+    const { TF_ATTR_STRING, TF_ATTR_INT } = this.backend.binding;
+    const explicit = padding > 0;
+    return [
+      this.floats(),
+      { name: 'strides', type: TF_ATTR_INT, value: [1, stride, stride, 1] },
+      { name: 'padding', type: TF_ATTR_STRING, value: explicit ? 'EXPLICIT' : 'VALID' },
+      {
+        name: 'explicit_paddings',
+        type: TF_ATTR_INT,
+        value: explicit ? [0, 0, padding, padding, padding, padding, 0, 0] : [],
+      },
+      { name: 'data_format', type: TF_ATTR_STRING, value: 'NHWC' },
+      { name: 'dilations', type: TF_ATTR_INT, value: [1, dilation, dilation, 1] },
+    ];
+  }
+
+  private product(transposeA: boolean, transposeB: boolean): Attribute[] {
+    const { TF_ATTR_BOOL } = this.backend.binding;
+    return [
+      this.floats(),
+      { name: 'transpose_a', type: TF_ATTR_BOOL, value: transposeA },
+      { name: 'transpose_b', type: TF_ATTR_BOOL, value: transposeB },
+    ];
+  }
+
+  private fused(relu: boolean): Attribute[] {
+    const { TF_ATTR_STRING, TF_ATTR_INT } = this.backend.binding;
+    return [
+      { name: 'num_args', type: TF_ATTR_INT, value: 1 },
+      { name: 'fused_ops', type: TF_ATTR_STRING, value: relu ? ['BiasAdd', 'Relu'] : ['BiasAdd'] },
+    ];
+  }
+
+  private floats(): Attribute {
+    return { name: 'T', type: this.backend.binding.TF_ATTR_TYPE, value: this.backend.binding.TF_FLOAT };
+  }
+
+  private withShape(shape: readonly number[], run: (sizes: tf.Tensor) => tf.Tensor): tf.Tensor {
+    const sizes = tf.tensor1d([...shape], 'int32');
+    const result = run(sizes);
+    sizes.dispose();
+    return result;
+  }
+}
+
+const known = new WeakMap<object, FusedOps | false>();
+
+/** The fused operations of the backend in use, where it is TensorFlow's on a CPU with an addon that can call them and they compute right. */
+export function fusedOps(): FusedOps | undefined {
+  if (tf.getBackend() !== 'tensorflow') return undefined;
+  const backend = tf.backend() as unknown as TensorflowBackend;
+  let ops = known.get(backend);
+  if (ops === undefined) {
+    ops = works(new FusedOps(backend), backend);
+    known.set(backend, ops);
+  }
+  return ops || undefined;
+}
+
+/** Tries all of them on numbers that are known: 1x1 maps and filters. */
+function works(ops: FusedOps, backend: TensorflowBackend): FusedOps | false {
+  if (backend.binding.isUsingGpuDevice()) return false;
+  const tensors: tf.Tensor[] = [];
+  const used = <T extends tf.Tensor>(tensor: T): T => {
+    tensors.push(tensor);
+    return tensor;
+  };
+  try {
+    const x = used(tf.tensor4d([1, -2], [1, 1, 2, 1]));
+    const filter = used(tf.tensor4d([3], [1, 1, 1, 1]));
+    const bias = used(tf.tensor1d([0.5]));
+    const flat = { stride: 1, padding: 0, dilation: 1 };
+    const y = used(ops.conv2d(x, filter, bias, flat, true));
+    const sum = used(ops.conv2d(x, filter, bias, flat, false));
+    ops.addInPlace(sum, y, true);
+    const a = used(tf.tensor2d([1, -2], [2, 1]));
+    const b = used(tf.tensor2d([3], [1, 1]));
+    const product = used(ops.matMul(a, b, bias, false));
+    const numbers = [y, sum, product].flatMap((tensor) => [...(backend.readSync(tensor.dataId) as Float32Array)]);
+    return [3.5, 0, 7, 0, 3.5, -5.5].every((right, i) => numbers[i] === right) && ops;
+  } catch {
+    return false;
+  } finally {
+    tf.dispose(tensors);
+  }
+}

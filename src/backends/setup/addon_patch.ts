@@ -1,0 +1,185 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../atomic_file.js';
+import { BackendError } from '../../errors.js';
+
+/** Goes up with every change of the patch. */
+export const ADDON_REVISION = 1;
+
+/** Stands in a built addon, so that one built before a change of the patch is told from one built after it. */
+const ADDON_MARK = `maskrcnn-ts addon ${ADDON_REVISION}`;
+
+/** The one file of tfjs-node's sources that is changed. */
+const SOURCE = join('binding', 'tfjs_backend.cc');
+
+interface Insertion {
+  /** A piece of the original that occurs once. */
+  readonly anchor: string;
+  /** What is put before it. */
+  readonly text: string;
+}
+
+/**
+ * TensorFlow's fused operations take lists of strings and of types as attributes, which tfjs-node's binding cannot pass; nothing in TensorFlow adds
+ * in place and rectifies in one pass over memory; and glibc gives big blocks back to the system at every release, so that every activation would
+ * be zeroed again by the kernel, page by page (a seventh of an inference's processor time).
+ */
+const INSERTIONS: readonly Insertion[] = [
+  {
+    anchor: '#include "napi_auto_ref.h"\n',
+    text: `#include <malloc.h>
+#include <thread>
+#include <vector>
+`,
+  },
+  {
+    anchor: '      // NOTE: String attribute values do not have to be utf8 encoded strings\n',
+    text: `      if (IsArray(env, nstatus, &js_value)) {
+        uint32_t count;
+        nstatus = napi_get_array_length(env, js_value, &count);
+        ENSURE_NAPI_OK(env, nstatus);
+        std::vector<std::string> strings(count);
+        std::vector<const void *> pointers(count);
+        std::vector<size_t> lengths(count);
+        for (uint32_t i = 0; i < count; ++i) {
+          napi_value element;
+          nstatus = napi_get_element(env, js_value, i, &element);
+          ENSURE_NAPI_OK(env, nstatus);
+          nstatus = GetStringParam(env, element, strings[i]);
+          ENSURE_NAPI_OK(env, nstatus);
+          pointers[i] = strings[i].data();
+          lengths[i] = strings[i].size();
+        }
+        TFE_OpSetAttrStringList(tfe_op, attr_name, pointers.data(),
+                                lengths.data(), static_cast<int>(count));
+        break;
+      }
+`,
+  },
+  {
+    anchor: '      TF_DataType tf_data_type;\n      nstatus = napi_get_value_int32(\n',
+    text: `      if (IsArray(env, nstatus, &js_value)) {
+        uint32_t count;
+        nstatus = napi_get_array_length(env, js_value, &count);
+        ENSURE_NAPI_OK(env, nstatus);
+        std::vector<TF_DataType> types(count);
+        for (uint32_t i = 0; i < count; ++i) {
+          napi_value element;
+          nstatus = napi_get_element(env, js_value, i, &element);
+          ENSURE_NAPI_OK(env, nstatus);
+          nstatus = napi_get_value_int32(
+              env, element, reinterpret_cast<int32_t *>(&types[i]));
+          ENSURE_NAPI_OK(env, nstatus);
+        }
+        TFE_OpSetAttrTypeList(tfe_op, attr_name, types.data(),
+                              static_cast<int>(count));
+        break;
+      }
+`,
+  },
+  {
+    anchor: 'TFJSBackend::TFJSBackend(napi_env env)\n',
+    text: `// y = y + addend, or relu of it, in the memory of y. A number that is not one stays so.
+static void AddInPlace(float *y, const float *addend, size_t length, bool relu) {
+  auto part = [=](size_t from, size_t to) {
+    if (relu) {
+      for (size_t i = from; i < to; ++i) {
+        const float sum = y[i] + addend[i];
+        y[i] = sum < 0 ? 0 : sum;
+      }
+    } else {
+      for (size_t i = from; i < to; ++i) y[i] += addend[i];
+    }
+  };
+  const size_t least = 1 << 18;  // A thread costs as much as this many sums.
+  const size_t most = std::max(1u, std::min(8u, std::thread::hardware_concurrency()));
+  const size_t count = std::max<size_t>(1, std::min(most, length / least));
+  std::vector<std::thread> others;
+  for (size_t t = 1; t < count; ++t) {
+    others.emplace_back(part, length * t / count, length * (t + 1) / count);
+  }
+  part(0, length / count);
+  for (auto &other : others) other.join();
+}
+
+`,
+  },
+  {
+    anchor: '  TF_AutoStatus tf_status;\n  TFE_ContextOptions *tfe_options = TFE_NewContextOptions();\n',
+    text: `#ifdef __GLIBC__
+  // Big blocks stay with the process between operations.
+  if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 1 << 24);
+#endif
+`,
+  },
+  {
+    anchor: '  TF_AutoStatus tf_status;\n  TFE_AutoOp tfe_op(TFE_NewOp(tfe_context_, op_name.c_str(), tf_status.status));\n',
+    text: `  // "${ADDON_MARK}": changes the first input; there is no output.
+  if (op_name == "MaskRcnnAddInPlace" || op_name == "MaskRcnnAddReluInPlace") {
+    static const char *const mark = "${ADDON_MARK}";
+    TFE_TensorHandle *handles[2];
+    float *values[2];
+    size_t bytes[2];
+    for (uint32_t i = 0; i < 2; ++i) {
+      napi_value id_value;
+      int32_t id;
+      nstatus = napi_get_element(env, input_tensor_ids, i, &id_value);
+      ENSURE_NAPI_OK_RETVAL(env, nstatus, nullptr);
+      nstatus = napi_get_value_int32(env, id_value, &id);
+      ENSURE_NAPI_OK_RETVAL(env, nstatus, nullptr);
+      auto entry = tfe_handle_map_.find(id);
+      if (is_gpu_device || entry == tfe_handle_map_.end() ||
+          TFE_TensorHandleDataType(entry->second) != TF_FLOAT) {
+        NAPI_THROW_ERROR(env, "%s: adds float tensors of the CPU", mark);
+        return nullptr;
+      }
+      TF_AutoStatus status;
+      handles[i] = entry->second;
+      TF_AutoTensor tensor(TFE_TensorHandleResolve(handles[i], status.status));
+      ENSURE_TF_OK_RETVAL(env, status, nullptr);
+      values[i] = static_cast<float *>(TF_TensorData(tensor.tensor));
+      bytes[i] = TF_TensorByteSize(tensor.tensor);
+    }
+    if (bytes[0] != bytes[1]) {
+      NAPI_THROW_ERROR(env, "%s: adds tensors of one size", mark);
+      return nullptr;
+    }
+    AddInPlace(values[0], values[1], bytes[0] / sizeof(float),
+               op_name == "MaskRcnnAddReluInPlace");
+    napi_value nothing;
+    nstatus = napi_create_array_with_length(env, 0, &nothing);
+    ENSURE_NAPI_OK_RETVAL(env, nstatus, nullptr);
+    return nothing;
+  }
+
+`,
+  },
+];
+
+/**
+ * Prepares tfjs-node's sources for {@link ADDON_MARK}; sources that are prepared already are left alone.
+ *
+ * @throws BackendError where they are not tfjs-node 4.22's.
+ */
+export async function patchAddonSource(packageFolder: string): Promise<void> {
+  const file = join(packageFolder, SOURCE);
+  let text = await readFile(file, 'utf8');
+  if (text.includes(ADDON_MARK)) return;
+  for (const { anchor, text: inserted } of INSERTIONS) {
+    const pieces = text.split(anchor);
+    if (pieces.length !== 2) {
+      throw new BackendError(
+        `${file} is not tfjs-node 4.22.0's (expected once: ${anchor.trim().split('\n')[0]}). Reinstall the package, then run \`npx maskrcnn setup\` again.`,
+      );
+    }
+    text = `${pieces[0]}${inserted}${anchor}${pieces[1]}`;
+  }
+  await writeFileAtomic(file, text);
+}
+
+/** Whether a built addon carries the present patch. */
+export async function isPatchedAddon(file: string): Promise<boolean> {
+  return (await readFile(file)).includes(ADDON_MARK);
+}
