@@ -4,13 +4,14 @@ type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => 
 
 const NORMS = ['', 'FrozenBN', 'GN'];
 const BACKBONES = ['build_resnet_backbone', 'build_resnet_fpn_backbone', 'build_retinanet_resnet_fpn_backbone'];
+const META_ARCHITECTURES = ['GeneralizedRCNN', 'ProposalNetwork', 'PanopticFPN', 'SemanticSegmentor', 'RetinaNet'];
 const POOLERS = ['ROIAlign', 'ROIAlignV2'];
 
 // Each rule is a setting whose silent neglect would change the results of inference.
 const RULES: Rule[] = [
   [
     'MODEL.META_ARCHITECTURE',
-    ({ MODEL }) => !['GeneralizedRCNN', 'ProposalNetwork', 'RetinaNet'].includes(MODEL.META_ARCHITECTURE),
+    ({ MODEL }) => !META_ARCHITECTURES.includes(MODEL.META_ARCHITECTURE),
     ({ MODEL }) => MODEL.META_ARCHITECTURE,
   ],
   ['MODEL.BACKBONE.NAME', ({ MODEL }) => !BACKBONES.includes(MODEL.BACKBONE.NAME), ({ MODEL }) => MODEL.BACKBONE.NAME],
@@ -33,7 +34,8 @@ const RULES: Rule[] = [
   ['MODEL.FPN.NORM', ({ MODEL }) => !NORMS.includes(MODEL.FPN.NORM), ({ MODEL }) => MODEL.FPN.NORM],
   [
     'MODEL.PROPOSAL_GENERATOR.NAME',
-    ({ MODEL }) => MODEL.META_ARCHITECTURE !== 'RetinaNet' && MODEL.PROPOSAL_GENERATOR.NAME !== 'RPN',
+    ({ MODEL }) =>
+      !['RetinaNet', 'SemanticSegmentor'].includes(MODEL.META_ARCHITECTURE) && MODEL.PROPOSAL_GENERATOR.NAME !== 'RPN',
     ({ MODEL }) => MODEL.PROPOSAL_GENERATOR.NAME,
   ],
   ['MODEL.LOAD_PROPOSALS', ({ MODEL }) => MODEL.LOAD_PROPOSALS, () => 'precomputed proposals'],
@@ -62,6 +64,11 @@ const HEAD_RULES: Rule[] = [
   ['MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE', ({ MODEL }) => MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE, () => 'sigmoid scores'],
 ];
 
+const SEMANTIC_RULES: Rule[] = [
+  ['MODEL.SEM_SEG_HEAD.NAME', ({ MODEL }) => MODEL.SEM_SEG_HEAD.NAME !== 'SemSegFPNHead', ({ MODEL }) => MODEL.SEM_SEG_HEAD.NAME],
+  ['MODEL.SEM_SEG_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.SEM_SEG_HEAD.NORM), ({ MODEL }) => MODEL.SEM_SEG_HEAD.NORM],
+];
+
 const RETINANET_RULES: Rule[] = [
   ['MODEL.RETINANET.NORM', ({ MODEL }) => MODEL.RETINANET.NORM !== '', ({ MODEL }) => MODEL.RETINANET.NORM],
 ];
@@ -84,11 +91,13 @@ const MASK_RULES: Rule[] = [
  * What of a configuration the models here cannot run, a line each (`MODEL.KEYPOINT_ON: keypoints`); empty where inference gives Detectron2's results.
  */
 export function unsupportedSettings(cfg: Config): string[] {
-  const hasHeads = cfg.MODEL.META_ARCHITECTURE === 'GeneralizedRCNN';
-  const isRetinaNet = cfg.MODEL.META_ARCHITECTURE === 'RetinaNet';
+  const model = cfg.MODEL.META_ARCHITECTURE;
+  const hasHeads = model === 'GeneralizedRCNN' || model === 'PanopticFPN';
+  const hasSemantic = model === 'SemanticSegmentor' || model === 'PanopticFPN';
   const rules = [
     ...RULES,
-    ...(isRetinaNet ? RETINANET_RULES : []),
+    ...(model === 'RetinaNet' ? RETINANET_RULES : []),
+    ...(hasSemantic ? SEMANTIC_RULES : []),
     ...(hasHeads ? HEAD_RULES : []),
     ...(hasHeads && cfg.MODEL.MASK_ON ? MASK_RULES : []),
   ];

@@ -4,7 +4,9 @@ import { ConfigError } from '../errors.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
 import type { MetaArchitecture } from './meta_architecture.js';
 import { ProposalNetwork } from './proposal_network.js';
+import { PanopticFpn } from './panoptic_fpn.js';
 import { RetinaNet } from './retinanet.js';
+import { SemanticSegmentor } from './semantic_segmentor.js';
 
 /**
  * The model that a config describes, with weights still to be loaded.
@@ -19,11 +21,15 @@ export function buildModel(cfg: Config): MetaArchitecture {
       return GeneralizedRcnn.fromConfig(cfg);
     case 'ProposalNetwork':
       return ProposalNetwork.fromConfig(cfg);
+    case 'PanopticFPN':
+      return PanopticFpn.fromConfig(cfg);
+    case 'SemanticSegmentor':
+      return SemanticSegmentor.fromConfig(cfg);
     case 'RetinaNet':
       return RetinaNet.fromConfig(cfg);
     default:
       throw new ConfigError(
-        `MODEL.META_ARCHITECTURE is ${cfg.MODEL.META_ARCHITECTURE}; expected GeneralizedRCNN, ProposalNetwork or RetinaNet.`,
+        `MODEL.META_ARCHITECTURE is ${cfg.MODEL.META_ARCHITECTURE}; expected GeneralizedRCNN, ProposalNetwork, PanopticFPN, SemanticSegmentor or RetinaNet.`,
       );
   }
 }

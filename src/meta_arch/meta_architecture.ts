@@ -21,15 +21,27 @@ export interface StageTimes {
   readonly heads: number;
 }
 
+/** The semantic class of every pixel of a picture. */
+export interface SemanticMap {
+  readonly height: number;
+  readonly width: number;
+  /** [height, width], row-major. */
+  readonly labels: Int32Array;
+}
+
 /** What one inference gave: instances per image in the input frame, and how long each stage took. */
 export interface Inference {
   readonly instances: RawInstances[];
+  /** Models with a semantic branch: a map per image at its output size. */
+  readonly semantic?: SemanticMap[];
   readonly times: StageTimes;
 }
 
 export interface InferenceOptions {
   /** Sees every intermediate tensor by name. */
   readonly trace?: Trace;
+  /** (height, width) per image of what is wanted per pixel; the input's where it is not given. */
+  readonly outputSizes?: readonly (readonly [number, number])[];
   /** Stops between stages. */
   readonly signal?: AbortSignal;
 }

@@ -70,6 +70,11 @@ export function fastRcnnInference(
   return result;
 }
 
+/** Nothing found. */
+export function noDetections(): Detections {
+  return { boxes: new Float32Array(0), scores: new Float32Array(0), classes: new Int32Array(0), rows: new Int32Array(0) };
+}
+
 function isFiniteRow(boxes: Float32Array, at: number, columns: number): boolean {
   for (let i = 0; i < columns; i += 4) if (!isFiniteBox(boxes, at + i)) return false;
   return true;

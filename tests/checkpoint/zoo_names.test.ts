@@ -20,6 +20,7 @@ describe.skipIf(golden === undefined)('names and shapes of the published models 
     'COCO-InstanceSegmentation/mask_rcnn_R_50_DC5_3x',
     'COCO-InstanceSegmentation/mask_rcnn_R_101_DC5_3x',
     'COCO-Detection/retinanet_R_50_FPN_3x',
+    'COCO-PanopticSegmentation/panoptic_fpn_R_50_3x',
     'COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x',
     'COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x',
     'COCO-Detection/faster_rcnn_R_50_FPN_3x',

@@ -1,6 +1,7 @@
 import { decodeRle, rleFromString } from '../../../src/data/rle/rle.js';
 import { pasteMaskToRle } from '../../../src/ops/mask_paste/mask_paste.js';
 import type { RawInstances } from '../../../src/roi_heads/standard_roi_heads.js';
+import type { GoldenSegment } from './compare_panoptic.js';
 import { compareMask, type Line } from '../compare.js';
 
 /** An image's results in the manifest. */
@@ -11,6 +12,7 @@ export interface FinalImage {
   num_proposals?: number;
   pred_classes?: number[];
   masks_rle?: { size: [number, number]; counts: string }[];
+  segments_info?: GoldenSegment[];
 }
 
 /** Pastes the masks of an image and compares them with the golden run lengths, one line for the worst of them and one for the count. */

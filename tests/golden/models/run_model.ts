@@ -15,6 +15,7 @@ import type { Only } from '../ops/run_ops.js';
 import { SafetensorsFile } from '../safetensors_file.js';
 import { NOT_YET } from '../unsupported.js';
 import { compareFinalMasks, type FinalImage } from './compare_masks.js';
+import { compareSegments, tracePixels } from './compare_panoptic.js';
 import { compareTraced, type GoldenEntry } from './compare_traced.js';
 import { alignNearTies, type GoldenProposals } from './near_ties.js';
 
@@ -96,7 +97,8 @@ async function runCall(
     // A copy, read afterwards: a GPU has no synchronous reads.
     if (wanted.includes(`${call}.${tensorName}`)) kept.push([tensorName, tf.keep(tf.clone(tensor))]);
   };
-  const { instances } = await model.infer(images, { trace });
+  const outputSizes = originals.map(({ height, width }): [number, number] => [height, width]);
+  const { instances, semantic } = await model.infer(images, { trace, outputSizes });
   for (const [tensorName, copy] of kept) {
     traced.set(tensorName, { shape: [...copy.shape], data: await copy.data<'float32'>() });
     copy.dispose();
@@ -112,6 +114,7 @@ async function runCall(
     traced.set(`final.${i}.objectness_logits`, { shape: [count], data: final.scores });
     return final;
   });
+  const panoptic = semantic?.map((map, i) => tracePixels(traced, i, map, finals[i], cfg));
   const note = alignNearTies(
     traced,
     images.map((_, i) => goldenProposals(loaded, `${call}.proposals.${i}`)),
@@ -128,6 +131,8 @@ async function runCall(
   }
   description.final?.forEach((expected, i) => {
     for (const line of compareFinalMasks(caseName, i, expected, finals[i])) add(line);
+    const segments = panoptic?.[i];
+    if (segments && expected.segments_info) add(compareSegments(caseName, i, expected.segments_info, segments));
   });
 }
 

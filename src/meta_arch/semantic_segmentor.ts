@@ -1,0 +1,70 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { FeatureMaps } from '../backbone/backbone.js';
+import type { Config } from '../config/index.js';
+import { readBack } from '../ops/read_back.js';
+import { noDetections } from '../roi_heads/fast_rcnn_inference.js';
+import { semanticLabels, SemSegHead } from '../semantic/sem_seg_head.js';
+import type { ImageList, InputImage } from '../structures/image_list.js';
+import { buildBackbone } from './build_backbone.js';
+import {
+  type Inference,
+  type InferenceOptions,
+  MetaArchitecture,
+  type MetaArchitectureOptions,
+  type SemanticMap,
+} from './meta_architecture.js';
+
+export interface SemanticSegmentorOptions extends MetaArchitectureOptions {
+  readonly semSegHead: SemSegHead;
+}
+
+/** A pyramid with the semantic branch alone (Detectron2's `SemanticSegmentor`): the class of every pixel, no objects. */
+export class SemanticSegmentor extends MetaArchitecture {
+  constructor(override readonly options: SemanticSegmentorOptions) {
+    super(options);
+    this.child('sem_seg_head', options.semSegHead);
+  }
+
+  static fromConfig(cfg: Config): SemanticSegmentor {
+    const backbone = buildBackbone(cfg);
+    const semSegHead = SemSegHead.fromConfig(cfg, backbone.outShapes);
+    return new SemanticSegmentor({ backbone, semSegHead, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD });
+  }
+
+  override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
+    const start = performance.now();
+    const list = this.preprocess(images);
+    const prepared = performance.now();
+    const features = tf.tidy(() => this.options.backbone.forward(tf.tensor4d(list.values, list.shape), options.trace));
+    try {
+      const semantic = await inferSemantic(this.options.semSegHead, features, list.imageSizes, options);
+      const instances = images.map(() => ({ ...noDetections(), masks: undefined }));
+      const times = { preprocess: prepared - start, proposals: 0, heads: performance.now() - prepared };
+      return { instances, semantic, times };
+    } finally {
+      tf.dispose(features);
+    }
+  }
+}
+
+/** The class of every pixel of every picture at its output size, in one read. */
+export async function inferSemantic(
+  head: SemSegHead,
+  features: FeatureMaps,
+  imageSizes: ImageList['imageSizes'],
+  { trace, outputSizes = imageSizes, signal }: InferenceOptions,
+): Promise<SemanticMap[]> {
+  const flat = tf.tidy(() => {
+    const logits = head.forward(features);
+    trace?.('sem_seg_logits', logits);
+    return tf.concat(imageSizes.map((size, i) => tf.reshape(semanticLabels(logits, i, size, outputSizes[i]), [-1])));
+  });
+  const values = Int32Array.from(await readBack(flat));
+  flat.dispose();
+  signal?.throwIfAborted();
+  let at = 0;
+  return outputSizes.map(([height, width]) => {
+    const labels = values.subarray(at, (at += height * width));
+    return { height, width, labels };
+  });
+}
