@@ -19,7 +19,7 @@ describe('upsampleBilinear', () => {
 
   it('has the gradient of a weighted sum, for maps that are not square', () => {
     // Each input pixel's weights sum to the number of output pixels over it: factor squared, by symmetry.
-    const dx = tf.grad((x: tf.Tensor4D) => tf.sum(upsampleBilinear(x, 2)))(tf.ones([1, 2, 3, 1]));
+    const dx = tf.grad((x) => tf.sum(upsampleBilinear(x as tf.Tensor4D, 2)))(tf.ones([1, 2, 3, 1]));
     const values = [...dx.dataSync()];
     expect(values.reduce((a, b) => a + b, 0)).toBeCloseTo(24, 5);
     expect(values[1]).toBeCloseTo(4, 5);
