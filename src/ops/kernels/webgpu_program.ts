@@ -56,6 +56,32 @@ export const ATOMIC_ADD = `
     }
   }`;
 
+/**
+ * `ceilOfQuotient(a, n)`: ceil(a / n), at least 0, for a whole n. The GPU's division may be off by a few last bits, which would turn an exact quotient
+ * into the next whole number.
+ */
+export const CEIL_OF_QUOTIENT = `
+  fn ceilOfQuotient(a : f32, n : f32) -> f32 {
+    let c = ceil(a / n);
+    return max(select(c, c - 1.0, (c - 1.0) * n >= a), 0.0);
+  }`;
+
+/** `sineAndCosine(degrees)`: good to the last bits, which the GPU's own functions need not be. */
+export const SINE_AND_COSINE = `
+  fn sineAndCosine(degrees : f32) -> vec2<f32> {
+    let quarter = round(degrees / 90.0);
+    let x = (degrees - quarter * 90.0) * 0.017453292519943295;
+    let z = x * x;
+    let s = x * (1.0 - z / 6.0 * (1.0 - z / 20.0 * (1.0 - z / 42.0 * (1.0 - z / 72.0))));
+    let c = 1.0 - z / 2.0 * (1.0 - z / 12.0 * (1.0 - z / 30.0 * (1.0 - z / 56.0 * (1.0 - z / 90.0))));
+    switch (i32(quarter) & 3) {
+      case 0 { return vec2<f32>(s, c); }
+      case 1 { return vec2<f32>(c, -s); }
+      case 2 { return vec2<f32>(-s, -c); }
+      default { return vec2<f32>(-c, s); }
+    }
+  }`;
+
 export const i32 = (value: number): Uniform => ({ type: 'i32', value });
 export const f32 = (value: number): Uniform => ({ type: 'f32', value });
 

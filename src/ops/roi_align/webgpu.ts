@@ -1,6 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { isDeterministic } from '../determinism.js';
-import { ATOMIC_ADD, hostValues, i32, runFlat, type WebGpuBackend, zeros } from '../kernels/webgpu_program.js';
+import { ATOMIC_ADD, CEIL_OF_QUOTIENT, hostValues, i32, runFlat, type WebGpuBackend, zeros } from '../kernels/webgpu_program.js';
 import { regionGeometry } from './geometry.js';
 import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
 
@@ -43,7 +43,7 @@ function regionRecords(backend: WebGpuBackend, rois: TensorInfo, attributes: Roi
   const places = backend.makeTensorInfo([levels.length, 2], 'float32', placed);
   const records = runFlat(backend, {
     key: 'roiAlignRegions',
-    code: `
+    code: `${CEIL_OF_QUOTIENT}
       fn run(r : i32) {
         let level = places[2 * r];
         let scale = places[2 * r + 1];
@@ -61,8 +61,8 @@ function regionRecords(backend: WebGpuBackend, rois: TensorInfo, attributes: Roi
         let finiteY = abs(y) < 1e30 && abs(binHeight) < 1e30;
         let finiteX = abs(x) < 1e30 && abs(binWidth) < 1e30;
         let fixed = f32(uniforms.samplingRatio);
-        let samplesY = select(max(ceil(binHeight), 0.0), fixed, fixed > 0.0);
-        let samplesX = select(max(ceil(binWidth), 0.0), fixed, fixed > 0.0);
+        let samplesY = select(ceilOfQuotient(height, f32(uniforms.outHeight)), fixed, fixed > 0.0);
+        let samplesX = select(ceilOfQuotient(width, f32(uniforms.outWidth)), fixed, fixed > 0.0);
         let at = 8 * r;
         result[at] = y;
         result[at + 1] = x;

@@ -5,6 +5,7 @@ export const OPS: Record<string, () => Promise<OpsAdapter>> = {
   anchors: async () => (await import('./anchors.js')).anchors,
   batched_nms: async () => (await import('./batched_nms.js')).batchedNmsAdapter,
   box2box_transform: async () => (await import('./box2box_transform.js')).box2boxTransform,
+  deform_conv: async () => (await import('./deform_conv.js')).deformConv,
   image_list: async () => (await import('./image_list.js')).imageList,
   inference: async () => (await import('./inference.js')).inference,
   lr_schedule: async () => (await import('./lr_schedule.js')).lrScheduleAdapter,
@@ -13,4 +14,5 @@ export const OPS: Record<string, () => Promise<OpsAdapter>> = {
   resize: async () => (await import('./resize.js')).resize,
   roi_align: async () => (await import('./roi_align.js')).roiAlignAdapter,
   roi_pooler: async () => (await import('./roi_pooler.js')).roiPooler,
+  rotated: async () => (await import('./rotated.js')).rotated,
 };
