@@ -15,7 +15,9 @@ export interface SampleTask {
 
 /** What makes samples. */
 export interface SampleSource {
+  /** @throws ImageError, DatasetError that name the file */
   make(task: SampleTask): Promise<TrainingSample>;
+  /** Ends what runs; samples under way are rejected. */
   close(): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import { datasetRecords, withKeypoints, withoutCrowdOnly } from '../coco/dataset
 import { RepeatFactorTrainingSampler, repeatFactors } from '../samplers/repeat_factor.js';
 import { RandomSubsetTrainingSampler, TrainingSampler, type Sampler } from '../samplers/sampler.js';
 import { InProcessSource } from './sample_source.js';
+import { WorkerPool } from './worker_pool.js';
 import { TrainLoader, type LoadedDataset, type LoaderState } from './train_loader.js';
 
 /** Options of {@link trainSamplesFromConfig}. */
@@ -17,6 +18,10 @@ export interface TrainSamplesOptions {
   readonly seed: number;
   /** Goes on where an earlier loader stood. */
   readonly state?: LoaderState;
+  /** Threads that decode and augment; default 0: in this thread. Samples and order are the same with any number. */
+  readonly workers?: number;
+  /** Batches made ahead; default 2 with threads and 0 without. */
+  readonly prefetch?: number;
   /** Pictures a batch; default SOLVER.IMS_PER_BATCH. */
   readonly batchSize?: number;
   /** Share of the pictures, for DATALOADER.SAMPLER_TRAIN RandomSubsetTrainingSampler. */
@@ -29,14 +34,19 @@ export interface TrainSamplesOptions {
  * @throws DatasetError when the data set cannot be read or no picture is left, ConfigError for settings that do not fit
  */
 export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesOptions): Promise<TrainLoader> {
-  const { seed, state } = options;
+  const { seed, state, workers = 0, prefetch = workers > 0 ? 2 : 0 } = options;
   const { dataset, flips } = await loadDataset(cfg, options);
-  const source = new InProcessSource({ config: cfg, ...(flips ? { keypointFlipIndices: flips } : {}) });
+  const sourceOptions = { config: cfg, ...(flips ? { keypointFlipIndices: flips } : {}) };
+  // Made here in any case: settings that do not fit are told now, not by a thread later.
+  const inProcess = new InProcessSource(sourceOptions);
+  const sampler = trainSampler(cfg, dataset, options);
+  const source = workers === 0 ? inProcess : new WorkerPool(workers, sourceOptions);
   return new TrainLoader({
     dataset,
     seed,
-    sampler: trainSampler(cfg, dataset, options),
+    sampler,
     source,
+    prefetch,
     batchSize: options.batchSize ?? cfg.SOLVER.IMS_PER_BATCH,
     groupByAspectRatio: cfg.DATALOADER.ASPECT_RATIO_GROUPING,
     ...(state ? { state } : {}),

@@ -118,4 +118,43 @@ describe('trainSamplesFromConfig', () => {
     expect((await loader.next()).done).toBe(true);
     rmSync(other.folder, { recursive: true });
   });
+
+  it('gives the same samples in the same order with any number of threads, and resumes under another number', async () => {
+    const cfg = config('INPUT.CROP.ENABLED=True');
+    const alone = await trainSamplesFromConfig(cfg, { ...files, seed: 5 });
+    const expected = await take(alone, 8);
+    const loader = await trainSamplesFromConfig(cfg, { ...files, seed: 5, workers: 1 });
+    expect(await take(loader, 4)).toEqual(expected.slice(0, 4));
+    // Batches made ahead do not count: the rest is the same from here.
+    const { state } = loader;
+    await loader.close();
+    const resumed = await trainSamplesFromConfig(cfg, { ...files, seed: 5, workers: 3, prefetch: 5, state });
+    expect(await take(resumed, 4)).toEqual(expected.slice(4));
+    await resumed.close();
+  });
+
+  it('names the file from a thread, with the class of the error, and goes on', async () => {
+    const other = await writeDataset(4);
+    writeFileSync(join(other.folder, 'picture_2.png'), 'no picture');
+    const loader = await trainSamplesFromConfig(config('SOLVER.IMS_PER_BATCH=1'), { ...other, seed: 1, workers: 2, prefetch: 3 });
+    const outcomes: string[] = [];
+    for (let i = 0; i < 6; i++)
+      await loader.next().then(
+        ({ value }) => outcomes.push(String((value as TrainingSample[])[0].imageId)),
+        (error: Error) => outcomes.push(`${error.name} ${error.message}`),
+      );
+    expect(outcomes.filter((o) => o.startsWith('ImageError') && o.includes('picture_2.png')).length).toBe(2);
+    expect(outcomes.filter((o) => o === '3').length).toBe(2);
+    await loader.close();
+    rmSync(other.folder, { recursive: true });
+  });
+
+  it('ends its threads when a loop breaks off', async () => {
+    const loader = await trainSamplesFromConfig(config(), { ...files, seed: 1, workers: 2 });
+    for await (const batch of loader) {
+      expect(batch.length).toBe(2);
+      break;
+    }
+    expect(await loader.next()).toEqual({ done: true, value: undefined });
+  });
 });
