@@ -1,6 +1,6 @@
 import { type Device, startBackend } from '../backends/select.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
-import type { Instance, StageMilliseconds } from '../structures/detected_instances.js';
+import type { Instance, PixelResults, StageMilliseconds } from '../structures/detected_instances.js';
 import { Prediction } from '../structures/prediction.js';
 import { type ImageInput, readInput } from './image_input.js';
 import { loadModel, type LoadModelOptions, type ModelSource } from './load_model.js';
@@ -44,7 +44,7 @@ export class Predictor extends PredictorCore<ImageInput, Prediction> {
     return readInput(input, options);
   }
 
-  protected override result(instances: Instance[], image: Image, times: StageMilliseconds): Prediction {
-    return new Prediction(instances, image, times);
+  protected override result(instances: Instance[], image: Image, times: StageMilliseconds, pixels: PixelResults): Prediction {
+    return new Prediction(instances, image, times, pixels);
   }
 }

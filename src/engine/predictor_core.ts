@@ -5,11 +5,12 @@ import type { Config } from '../config/schema.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
 import { BackendError } from '../errors.js';
-import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
+import type { Inference, InferenceOptions, MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
-import { type Instance, instancesOf, type StageMilliseconds } from '../structures/detected_instances.js';
+import { type Instance, instancesOf, type PixelResults, type StageMilliseconds } from '../structures/detected_instances.js';
 import type { InputImage } from '../structures/image_list.js';
 import type { LoadedModel } from './assemble_model.js';
+import { pixelResults } from './pixel_results.js';
 import { type RawPixels, swapRedBlue } from './pixel_input.js';
 
 export interface PredictOptions {
@@ -44,7 +45,7 @@ export abstract class PredictorCore<I, R> {
   /** Reads a picture as RGB. */
   protected abstract read(input: I | RawPixels, options: PredictOptions): Promise<Image>;
 
-  protected abstract result(instances: Instance[], image: Image, times: StageMilliseconds): R;
+  protected abstract result(instances: Instance[], image: Image, times: StageMilliseconds, pixels: PixelResults): R;
 
   /** The device that computes. */
   get device(): BackendInfo['device'] {
@@ -79,8 +80,8 @@ export abstract class PredictorCore<I, R> {
   }
 
   /** Runs the device's part; subclasses may watch over it. */
-  protected async infer(images: readonly InputImage[], options: PredictOptions): ReturnType<MetaArchitecture['infer']> {
-    return this.model.infer(images, options.signal ? { signal: options.signal } : {});
+  protected async infer(images: readonly InputImage[], options: InferenceOptions): Promise<Inference> {
+    return this.model.infer(images, options);
   }
 
   private async predictBatch(inputs: readonly (I | RawPixels)[], options: PredictOptions): Promise<R[]> {
@@ -92,11 +93,15 @@ export abstract class PredictorCore<I, R> {
     const decoded = performance.now();
     const resized = images.map((image) => this.resize(image));
     const prepared = performance.now();
-    const { instances, times } = await this.infer(resized, options);
+    const { instances, semantic, times } = await this.infer(resized, {
+      outputSizes: images.map(({ height, width }) => [height, width] as const),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
     const stages: StageMilliseconds = { decode: decoded - start, resize: prepared - decoded, ...times };
     return images.map((image, i) => {
       const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width]);
-      return this.result(instancesOf(found, image, this.classNames), image, stages);
+      const objects = instancesOf(found, image, this.classNames);
+      return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config));
     });
   }
 

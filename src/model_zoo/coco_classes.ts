@@ -23,3 +23,11 @@ export const cocoClasses: readonly CocoClass[] = THINGS.split(',').map((entry) =
 
 /** Their names by class index. */
 export const cocoClassNames: readonly string[] = cocoClasses.map(({ name }) => name);
+
+const STUFF =
+  'banner,blanket,bridge,cardboard,counter,curtain,door,floor-wood,flower,fruit,gravel,house,light,mirror,net,pillow,platform,playingfield,' +
+  'railroad,river,road,roof,sand,sea,shelf,snow,stairs,tent,towel,wall-brick,wall-stone,wall-tile,wall-wood,water,window-blind,window,tree,fence,' +
+  'ceiling,sky,cabinet,table,floor,pavement,mountain,grass,dirt,paper,food,building,rock,wall,rug';
+
+/** The semantic classes of Detectron2's COCO panoptic models, in their order: everything that is counted, then the stuff of COCO panoptic. */
+export const cocoStuffClassNames: readonly string[] = ['things', ...STUFF.split(',')];

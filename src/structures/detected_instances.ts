@@ -1,6 +1,8 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { rleToString } from '../data/rle/rle.js';
 import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
+import type { SemanticMap } from '../meta_arch/meta_architecture.js';
+import type { PanopticMap } from '../semantic/combine_panoptic.js';
 import { InstanceMask } from './masks/lazy_mask.js';
 
 /** A box as (x0, y0, x1, y1) in pixels of the picture. */
@@ -27,6 +29,15 @@ export interface StageMilliseconds {
   readonly heads: number;
 }
 
+/** What models with a semantic branch say of every pixel of the picture. */
+export interface PixelResults {
+  /** The semantic class of every pixel. */
+  readonly semantic?: SemanticMap;
+  readonly semanticClassNames?: readonly string[];
+  /** Things and stuff in one map without overlaps; the things refer to the unfiltered instances. */
+  readonly panoptic?: PanopticMap;
+}
+
 /** One row of COCO's results format. */
 export interface CocoResult {
   image_id: number;
@@ -45,6 +56,8 @@ export abstract class DetectedInstances implements Iterable<Instance> {
     readonly image: Image,
     /** How long the batch that this picture was in took. */
     readonly times: StageMilliseconds,
+    /** Per pixel: the semantic map and the panoptic one, where the model has them. */
+    readonly pixels: PixelResults = {},
   ) {}
 
   get height(): number {

@@ -11,6 +11,6 @@ export class Prediction extends DetectedInstances {
   }
 
   protected override withInstances(instances: readonly Instance[]): this {
-    return new Prediction(instances, this.image, this.times) as this;
+    return new Prediction(instances, this.image, this.times, this.pixels) as this;
   }
 }
