@@ -1,3 +1,5 @@
+import { simplifyPolygon } from '../structures/masks/simplify_polygon.js';
+
 /** A rectangular piece of a binary mask, in the pixels of the picture. */
 export interface MaskCrop {
   /** First column and row (inclusive), last column and row (exclusive), whole pixels. */
@@ -28,7 +30,7 @@ export function maskContours(mask: MaskCrop): Float32Array[] {
     for (let x = 0; x < width; x++) {
       // Every border has a top edge somewhere; the seen marks are set on top edges only.
       if (seen[y * width + x] || !inside(x, y) || inside(x, y - 1)) continue;
-      contours.push(simplify(smooth(trace(x, y)), 0.1));
+      contours.push(Float32Array.from(simplifyPolygon(smooth(trace(x, y)), 0.1)));
     }
   }
   return contours;
@@ -72,38 +74,4 @@ function smooth(points: number[]): number[] {
     current = current.map((value, i) => (current[(i + n - 2) % n] + 2 * value + current[(i + 2) % n]) / 4);
   }
   return current;
-}
-
-/** Douglas and Peucker on a closed curve, split at its first point and the one farthest from it. */
-function simplify(points: number[], tolerance: number): Float32Array {
-  const n = points.length / 2;
-  const keep = new Uint8Array(n);
-  let far = 0;
-  for (let i = 1, best = -1; i < n; i++) {
-    const distance = (points[2 * i] - points[0]) ** 2 + (points[2 * i + 1] - points[1]) ** 2;
-    if (distance > best) [best, far] = [distance, i];
-  }
-  keep[0] = keep[far] = 1;
-  const spans: [number, number][] = [
-    [0, far],
-    [far, n],
-  ];
-  for (let span = spans.pop(); span; span = spans.pop()) {
-    const [from, to] = span;
-    const [ax, ay] = [points[2 * from], points[2 * from + 1]];
-    const end = to % n;
-    const [dx, dy] = [points[2 * end] - ax, points[2 * end + 1] - ay];
-    const length = Math.hypot(dx, dy) || 1;
-    let [worst, at] = [tolerance, -1];
-    for (let i = from + 1; i < to; i++) {
-      const distance = Math.abs((points[2 * i] - ax) * dy - (points[2 * i + 1] - ay) * dx) / length;
-      if (distance > worst) [worst, at] = [distance, i];
-    }
-    if (at < 0) continue;
-    keep[at] = 1;
-    spans.push([from, at], [at, to]);
-  }
-  const kept: number[] = [];
-  for (let i = 0; i < n; i++) if (keep[i]) kept.push(points[2 * i], points[2 * i + 1]);
-  return Float32Array.from(kept);
 }

@@ -6,3 +6,5 @@ export { boxIou, prepareMask, preparedIou, rleIou } from './rle_iou.js';
 export type { PreparedMask } from './rle_iou.js';
 export { rleToCoco, segmentationToRle } from './segmentation.js';
 export type { CocoRle, CocoSegmentation } from './segmentation.js';
+export { rleToCocoPolygons, rleToPolygons } from './rle_to_polygons.js';
+export type { MaskPolygon, RleToPolygonsOptions } from './rle_to_polygons.js';
