@@ -19,6 +19,7 @@ export async function buildProgram(): Promise<Command> {
     import('./predict.js'),
     import('./evaluate.js'),
     import('./convert.js'),
+    import('./dataset.js'),
     import('./info.js'),
     import('./doctor.js'),
     import('./setup.js'),

@@ -2,6 +2,7 @@
 export * from './annotations/index.js';
 export * from './coco/index.js';
 export * from './dataset_mapper.js';
+export * from './dataset/index.js';
 export * from './image_io/read_image.js';
 export * from './loader/index.js';
 export * from './random.js';

@@ -11,6 +11,8 @@ export interface ReadCocoOptions {
   name?: string;
   /** Called with the records read so far. */
   onProgress?: (records: number) => void;
+  /** Called for every record with a defect, which is then left out; absent: the first one is thrown. Documents that are no JSON always throw. */
+  onDefect?: (error: DatasetError) => void;
 }
 
 /**
@@ -53,9 +55,14 @@ export async function readCocoDataset(source: JsonSource, options: ReadCocoOptio
     const number = counts.get(key) ?? 0;
     counts.set(key, number + 1);
     const where = `${name}: ${key}[${number}]`;
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new DatasetError(`${where} must be an object, it is ${describe(value)}.`);
-    check(value as Record<string, unknown>, where);
+    try {
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw new DatasetError(`${where} must be an object, it is ${describe(value)}.`);
+      check(value as Record<string, unknown>, where);
+    } catch (error) {
+      if (!options.onDefect || !(error instanceof DatasetError)) throw error;
+      options.onDefect(error);
+    }
     if (++records % 10000 === 0) options.onProgress?.(records);
   });
   for (const key of ['images', 'annotations', 'categories'])

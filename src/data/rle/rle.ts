@@ -218,7 +218,7 @@ function checkSize(height: number, width: number): void {
     throw new ArgumentError(`A mask's size must be two integers from 0, of at most 2^32 - 1 pixels; got ${height} x ${width}.`);
 }
 
-/** Runs of a column-major bitmap; compares four pixels at a time inside a run. */
+/** Runs of a column-major bitmap; compares sixteen pixels at a time inside a run. */
 function scanColumns(bitmap: Uint8Array): Uint32Array {
   const n = bitmap.length;
   const aligned = bitmap.byteOffset % 4 === 0 ? bitmap : bitmap.slice();
@@ -231,6 +231,11 @@ function scanColumns(bitmap: Uint8Array): Uint32Array {
     if ((i & 3) === 0) {
       const same = value === 0 ? 0 : 0x01010101;
       let k = i >> 2;
+      while (
+        k + 4 <= words.length &&
+        ((words[k]! ^ same) | (words[k + 1]! ^ same) | (words[k + 2]! ^ same) | (words[k + 3]! ^ same)) === 0
+      )
+        k += 4;
       while (k < words.length && words[k] === same) k++;
       i = k << 2;
       if (i >= n) break;

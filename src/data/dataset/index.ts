@@ -1,0 +1,10 @@
+export { anchorCoverage, suggestAnchors } from './anchor_advice.js';
+export type { AnchorCoverage } from './anchor_advice.js';
+export { browsePage } from './browse_page.js';
+export type { BrowsePicture } from './browse_page.js';
+export { checkDataset } from './check_dataset.js';
+export type { DatasetCheck, DatasetIssue, IssueKind, PictureFacts } from './check_dataset.js';
+export { datasetStats } from './dataset_stats.js';
+export type { DatasetStats, Histogram, StatsOptions } from './dataset_stats.js';
+export { mergeDatasets, remapCategories, splitDataset } from './divide_dataset.js';
+export type { CategoryMapping } from './divide_dataset.js';
