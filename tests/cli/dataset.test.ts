@@ -24,7 +24,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string }> {
   process.exitCode = undefined;
   return { code: exit, out };
 }
-const json = async (...args: string[]) => {
+const json = async (...args: string[]): Promise<Record<string, unknown> & { code: number }> => {
   const { code, out } = await run(...args, '--json');
   return { code, ...(JSON.parse(out) as Record<string, unknown>) };
 };
@@ -125,7 +125,7 @@ describe('maskrcnn dataset', () => {
       '--seed',
       '3',
     );
-    expect((split as unknown as { parts: { images: number }[] }).parts.map((p) => p.images)).toEqual([6, 2, 2]);
+    expect((split['parts'] as { images: number }[]).map((p) => p.images)).toEqual([6, 2, 2]);
     for (const part of ['val', 'test'])
       expect(new Set(read(`parts/${part}.json`).annotations.map((a) => a.category_id))).toEqual(new Set([3, 7]));
     const merged = await json(
