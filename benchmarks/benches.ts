@@ -12,3 +12,6 @@ export const BENCHES: Record<string, () => Promise<Bench>> = {
   rle_encode_1000: async () => (await import('./rle.js')).rleEncode1000(),
   rle_decode_1000: async () => (await import('./rle.js')).rleDecode1000(),
 };
+
+/** Benches that need processes of their own and have no peer: scripts that print their own JSON and fail beyond their limits. */
+export const SCRIPTS: readonly string[] = ['convert_checkpoint', 'predict_memory', 'start_to_first_result'];

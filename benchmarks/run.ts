@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import type { Bench } from './bench.js';
-import { BENCHES } from './benches.js';
+import { BENCHES, SCRIPTS } from './benches.js';
 import { median } from './median.js';
 import { Peer, type PeerInput, type PeerName } from './peer.js';
 
@@ -26,6 +28,8 @@ interface Result {
   runs: number;
   [figure: string]: unknown;
 }
+
+const DEFAULT_RUNS = '5';
 
 const round = (v: number): number => Number(v.toPrecision(4));
 
@@ -116,10 +120,14 @@ async function runPeer(side: Side, counted: boolean): Promise<void> {
 }
 
 async function main(names: string[], options: Options): Promise<void> {
-  const unknown = names.filter((name) => !(name in BENCHES));
-  if (unknown.length) throw new Error(`no bench '${unknown.join("', '")}'; there are ${Object.keys(BENCHES).join(', ')}`);
+  const unknown = names.filter((name) => !(name in BENCHES) && !SCRIPTS.includes(name));
+  if (unknown.length)
+    throw new Error(`no bench '${unknown.join("', '")}'; there are ${[...Object.keys(BENCHES), ...SCRIPTS].join(', ')}`);
   const runs = Number(options.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs wants a whole number of at least 1, not '${options.runs}'`);
+  for (const script of names.length ? names.filter((name) => SCRIPTS.includes(name)) : SCRIPTS) runScript(script, options);
+  const inHere = names.length ? names.filter((name) => name in BENCHES) : Object.keys(BENCHES);
+  if (inHere.length === 0) return;
   const { startBackend } = await import('../src/backends/select.js');
   const backend = await startBackend(options.backend as Parameters<typeof startBackend>[0]);
   // Registers the gradients of the stock kernels.
@@ -127,7 +135,7 @@ async function main(names: string[], options: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'maskrcnn-bench-'));
   const peers = new Map<PeerName, Peer | string>();
   try {
-    for (const name of names.length ? names : Object.keys(BENCHES)) {
+    for (const name of inHere) {
       const bench = await BENCHES[name]!();
       for (const result of await measure(bench, backend.device, runs, folder, peers)) {
         process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -140,6 +148,14 @@ async function main(names: string[], options: Options): Promise<void> {
   }
 }
 
+/** The script's own `--runs` serves where none was asked for. */
+function runScript(name: string, { backend, runs }: Options): void {
+  const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+  const args = ['--import', 'tsx', file, '--backend', backend, ...(runs === DEFAULT_RUNS ? [] : ['--runs', runs])];
+  const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) process.exitCode = 1;
+}
+
 function summary(r: Result): string {
   const against = r.peer_ms === null ? r.peer : `${r.peer_ms} ms (${r.peer}): ${r.ratio} times as fast`;
   return `  ${r.name} on ${r.backend}: ${r.ours_ms} ms against ${against}`;
@@ -147,9 +163,9 @@ function summary(r: Result): string {
 
 await new Command('bench')
   .description('Measures the project beside its peers; one JSON line a bench and peer on standard output.')
-  .argument('[name...]', `benches to run (all): ${Object.keys(BENCHES).join(', ')}`)
+  .argument('[name...]', `benches to run (all): ${[...Object.keys(BENCHES), ...SCRIPTS].join(', ')}`)
   .option('--backend <name>', 'backend that runs ours', 'auto')
-  .option('--runs <n>', 'counted runs of each side', '5')
+  .option('--runs <n>', 'counted runs of each side', DEFAULT_RUNS)
   .option('--json', 'JSON lines only, without the summary on standard error')
   .action(async (names: string[], options: Options) => {
     try {

@@ -1,15 +1,19 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { WriteError } from './errors.js';
 
-/** Writes the whole file under a temporary name in the same folder, syncs it and renames it: readers see the old file or the new one, never half. */
+/**
+ * Writes the whole file under a temporary name in the same folder, syncs it and renames it: readers see the old file or the new one, never half.
+ * @throws WriteError naming the file and what the system said; what the data themselves throw passes through
+ */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
+    await mkdir(dirname(path), { recursive: true });
     const file = await open(temporary, 'wx');
     try {
       if (typeof data === 'string' || data instanceof Uint8Array) await file.writeFile(data);
@@ -20,7 +24,25 @@ export async function writeFileAtomic(
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw explained(path, error);
   }
+}
+
+/** The system's own words on what a user can mend. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on the disk; make room and run again',
+  EDQUOT: 'the disk quota is used up; make room and run again',
+  EACCES: 'no permission; choose another folder or change its owner',
+  EPERM: 'no permission; choose another folder or change its owner',
+  EROFS: 'the file system is read-only; choose another folder',
+  EISDIR: 'there is a folder of this name; choose another name',
+  ENOTDIR: 'a part of the path is a file; choose another folder',
+  EEXIST: 'a part of the path is a file; choose another folder',
+};
+
+function explained(path: string, error: unknown): unknown {
+  const { code } = (error ?? {}) as { code?: string };
+  const reason = code === undefined ? undefined : REASONS[code];
+  return reason === undefined ? error : new WriteError(`${path} cannot be written: ${reason} (${code}).`, { cause: error });
 }

@@ -24,6 +24,9 @@ export class DatasetError extends MaskRcnnError {}
 /** A training run that cannot go on: its numbers are no longer finite. */
 export class DivergenceError extends MaskRcnnError {}
 
+/** A file that cannot be written: the disk is full, the folder is missing or not ours. */
+export class WriteError extends MaskRcnnError {}
+
 /** A model-zoo name, a download or a cached file that is not what it should be. */
 export class ZooError extends MaskRcnnError {}
 

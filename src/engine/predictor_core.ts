@@ -79,7 +79,10 @@ export abstract class PredictorCore<I, R> {
     this.dispose();
   }
 
-  /** Runs the device's part; subclasses may watch over it. */
+  /**
+   * Runs the device's part; subclasses may watch over it.
+   * @internal
+   */
   protected async infer(images: readonly InputImage[], options: InferenceOptions): Promise<Inference> {
     return this.model.infer(images, options);
   }
