@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { Conv2d } from '../layers/conv2d.js';
+import { DeformConv2d } from '../layers/deform_conv2d.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
+import { ZEROS } from '../layers/weight_init.js';
 
 export interface BlockOptions {
   readonly inChannels: number;
@@ -97,5 +99,50 @@ export class BottleneckBlock extends ResidualBlock {
 
   protected branch(x: tf.Tensor4D, shortcut: tf.Tensor4D): tf.Tensor4D {
     return this.conv3.forward(this.conv2.forward(this.conv1.forward(x)), shortcut);
+  }
+}
+
+export interface DeformBottleneckOptions extends BottleneckOptions {
+  /** With a weight for each sample (v2). */
+  readonly modulated: boolean;
+  /** Parts of the channels with offsets of their own. */
+  readonly deformableGroups: number;
+}
+
+/** A bottleneck whose 3x3 convolution is deformable (Dai et al. 2017; Zhu et al. 2019); offsets come from a 3x3 convolution beside it. */
+export class DeformBottleneckBlock extends ResidualBlock {
+  private readonly conv1: Conv2d;
+  private readonly offsets: Conv2d;
+  private readonly conv2: DeformConv2d;
+  private readonly conv3: Conv2d;
+
+  constructor(private readonly options: DeformBottleneckOptions) {
+    super(options);
+    const { inChannels, outChannels, bottleneckChannels: width, stride, norm, groups, dilation, deformableGroups } = options;
+    const [stride1, stride3] = options.strideIn1x1 ? [stride, 1] : [1, stride];
+    this.conv1 = this.child(
+      'conv1',
+      new Conv2d({ inChannels, outChannels: width, kernelSize: 1, stride: stride1, norm, activation: 'relu' }),
+    );
+    const middle = { inChannels: width, kernelSize: 3, stride: stride3, padding: dilation, dilation };
+    this.offsets = this.child(
+      'conv2_offset',
+      new Conv2d({ ...middle, outChannels: (options.modulated ? 27 : 18) * deformableGroups, init: ZEROS }),
+    );
+    this.conv2 = this.child(
+      'conv2',
+      new DeformConv2d({ ...middle, outChannels: width, groups, deformableGroups, norm, activation: 'relu' }),
+    );
+    this.conv3 = this.child('conv3', new Conv2d({ inChannels: width, outChannels, kernelSize: 1, norm, activation: 'relu' }));
+  }
+
+  protected branch(x: tf.Tensor4D, shortcut: tf.Tensor4D): tf.Tensor4D {
+    const hidden = this.conv1.forward(x);
+    const predicted = this.offsets.forward(hidden);
+    if (!this.options.modulated) return this.conv3.forward(this.conv2.forwardDeformed(hidden, predicted), shortcut);
+    // Two thirds are offsets, (dy, dx) for each tap in order; the rest are the samples' weights before the sigmoid.
+    const taps = 9 * this.options.deformableGroups;
+    const [offset, weight] = tf.split<tf.Tensor4D>(predicted, [2 * taps, taps], 3);
+    return this.conv3.forward(this.conv2.forwardDeformed(hidden, offset, tf.sigmoid(weight)), shortcut);
   }
 }

@@ -4,7 +4,7 @@ import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
 import { Backbone, type FeatureMaps, type FeatureShapes } from './backbone.js';
-import { BasicBlock, BottleneckBlock, type ResidualBlock } from './blocks.js';
+import { BasicBlock, BottleneckBlock, DeformBottleneckBlock, type ResidualBlock } from './blocks.js';
 import { BasicStem } from './stem.js';
 
 /** Blocks per stage (He et al. 2015, table 1). */
@@ -26,6 +26,8 @@ export interface ResNetOptions {
   readonly norm: string;
   /** 2: res5 keeps the stride of res4 and looks twice as wide (DC5). */
   readonly res5Dilation: 1 | 2;
+  /** Whether the 3x3 convolutions of res2, res3, ... are deformable, and how. */
+  readonly deform: { readonly stages: readonly boolean[]; readonly modulated: boolean; readonly deformableGroups: number };
   /** Stages to give out: any of res2 .. res5. */
   readonly outFeatures: readonly string[];
   /** 0: nothing, 1: stem, 2: stem and res2, ... */
@@ -57,7 +59,7 @@ export class ResNet extends Backbone {
 
   constructor(private readonly options: ResNetOptions) {
     super();
-    const { depth, norm, groups, strideIn1x1, freezeAt, outFeatures } = options;
+    const { depth, norm, groups, strideIn1x1, freezeAt, outFeatures, deform } = options;
     this.stem = this.child('stem', new BasicStem({ outChannels: options.stemChannels, norm }));
     if (freezeAt >= 1) this.stem.freeze();
     let inChannels = options.stemChannels;
@@ -72,11 +74,10 @@ export class ResNet extends Backbone {
       const blocks: ResidualBlock[] = [];
       for (let i = 0; i < BLOCKS_PER_STAGE[depth][index - 2]; i++) {
         const common = { inChannels, outChannels, stride: i === 0 ? firstStride : 1, norm };
-        blocks.push(
-          depth < 50
-            ? new BasicBlock(common)
-            : new BottleneckBlock({ ...common, bottleneckChannels, groups, strideIn1x1, dilation }),
-        );
+        const bottleneck = { ...common, bottleneckChannels, groups, strideIn1x1, dilation };
+        if (depth < 50) blocks.push(new BasicBlock(common));
+        else if (deform.stages[index - 2]) blocks.push(new DeformBottleneckBlock({ ...bottleneck, ...deform }));
+        else blocks.push(new BottleneckBlock(bottleneck));
         inChannels = outChannels;
       }
       const name = `res${index}`;
@@ -98,8 +99,10 @@ export class ResNet extends Backbone {
       throw new ConfigError(`MODEL.RESNETS.RES5_DILATION is ${res5Dilation}; expected 1 or 2.`);
     if (res5Dilation === 2 && depth < 50)
       throw new ConfigError(`MODEL.RESNETS.RES5_DILATION is 2 at DEPTH ${depth}; expected a depth of 50 or more.`);
-    if (resnets.DEFORM_ON_PER_STAGE.some(Boolean))
-      throw new ConfigError('MODEL.RESNETS.DEFORM_ON_PER_STAGE asks for deformable convolution, which is not supported.');
+    if (depth < 50 && resnets.DEFORM_ON_PER_STAGE.some(Boolean))
+      throw new ConfigError(
+        `MODEL.RESNETS.DEFORM_ON_PER_STAGE asks for deformable blocks at DEPTH ${depth}; expected 50 or more.`,
+      );
     return new ResNet({
       depth: depth as ResNetOptions['depth'],
       stemChannels: resnets.STEM_OUT_CHANNELS,
@@ -108,6 +111,11 @@ export class ResNet extends Backbone {
       widthPerGroup: resnets.WIDTH_PER_GROUP,
       strideIn1x1: resnets.STRIDE_IN_1X1,
       norm: resnets.NORM,
+      deform: {
+        stages: resnets.DEFORM_ON_PER_STAGE,
+        modulated: resnets.DEFORM_MODULATED,
+        deformableGroups: resnets.DEFORM_NUM_GROUPS,
+      },
       res5Dilation,
       outFeatures: resnets.OUT_FEATURES,
       freezeAt: backbone.FREEZE_AT,

@@ -26,11 +26,6 @@ const RULES: Rule[] = [
     ({ MODEL }) => ![1, 2].includes(MODEL.RESNETS.RES5_DILATION),
     ({ MODEL }) => String(MODEL.RESNETS.RES5_DILATION),
   ],
-  [
-    'MODEL.RESNETS.DEFORM_ON_PER_STAGE',
-    ({ MODEL }) => MODEL.RESNETS.DEFORM_ON_PER_STAGE.includes(true),
-    () => 'deformable convolutions',
-  ],
   ['MODEL.FPN.NORM', ({ MODEL }) => !NORMS.includes(MODEL.FPN.NORM), ({ MODEL }) => MODEL.FPN.NORM],
   [
     'MODEL.PROPOSAL_GENERATOR.NAME',

@@ -25,14 +25,15 @@ export interface Conv2dOptions {
 }
 
 /** The kernel and bias that are really applied, with a frozen norm multiplied in. */
-interface EffectiveWeights {
+export interface EffectiveWeights {
   readonly kernel: tf.Tensor4D;
   readonly bias: tf.Tensor1D | undefined;
 }
 
 /** Convolution, norm and activation in one (Detectron2's `Conv2d`). Kernel [kh, kw, in / groups, out]. */
 export class Conv2d extends Module {
-  private readonly options: Required<Omit<Conv2dOptions, 'activation' | 'init' | 'biasInit'>> & Pick<Conv2dOptions, 'activation'>;
+  protected readonly options: Required<Omit<Conv2dOptions, 'activation' | 'init' | 'biasInit'>> &
+    Pick<Conv2dOptions, 'activation'>;
   private readonly weight;
   private readonly biasWeight;
   private readonly norm: FrozenBatchNorm | GroupNorm | undefined;
@@ -64,10 +65,9 @@ export class Conv2d extends Module {
    */
   forward(x: tf.Tensor4D, residual?: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
-      const { kernel, bias } = this.folded ?? this.effectiveWeights();
-      const groupNorm = this.norm instanceof FrozenBatchNorm ? undefined : this.norm;
-      if (!groupNorm) return this.convolve(x, kernel, bias, residual);
-      return this.finish(groupNorm.forward(this.convolve(x, kernel, bias, undefined, 'linear')), residual);
+      const { kernel, bias } = this.currentWeights();
+      if (!this.groupNorm) return this.convolve(x, kernel, bias, residual);
+      return this.finish(this.groupNorm.forward(this.convolve(x, kernel, bias, undefined, 'linear')), residual);
     });
   }
 
@@ -91,6 +91,16 @@ export class Conv2d extends Module {
     this.folded?.bias?.dispose();
     this.folded = undefined;
     return super.dispose();
+  }
+
+  /** The norm that works on activations, if there is one; a frozen one is in the weights. */
+  protected get groupNorm(): GroupNorm | undefined {
+    return this.norm instanceof FrozenBatchNorm ? undefined : this.norm;
+  }
+
+  /** What to apply: with the frozen norm multiplied in, once where the module was folded. */
+  protected currentWeights(): EffectiveWeights {
+    return this.folded ?? this.effectiveWeights();
   }
 
   private effectiveWeights(): EffectiveWeights {
@@ -135,7 +145,7 @@ export class Conv2d extends Module {
   }
 
   /** What follows a convolution that adds and rectifies nothing itself. */
-  private finish(
+  protected finish(
     y: tf.Tensor4D,
     residual: tf.Tensor4D | undefined,
     activation: 'relu' | 'linear' = this.options.activation ?? 'linear',

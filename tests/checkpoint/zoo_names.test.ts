@@ -25,6 +25,7 @@ describe.skipIf(golden === undefined)('names and shapes of the published models 
     'COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x',
     'COCO-Detection/faster_rcnn_R_50_FPN_3x',
     'Misc/mask_rcnn_R_50_FPN_3x_gn',
+    'Misc/mask_rcnn_R_50_FPN_1x_dconv_c3-c5',
   ])('%s: every tensor of the file is one of ours, and every one of ours is in the file', async (name) => {
     const zoo = JSON.parse(readFileSync(join(models, 'zoo_tensor_shapes.json'), 'utf8')) as Record<
       string,
@@ -43,6 +44,7 @@ describe.skipIf(golden === undefined)('names and shapes of the published models 
     ['03_mask_rcnn_X_101_32x8d_FPN_3x', 'model_final.pkl'],
     ['04_faster_rcnn_R_50_FPN_3x', 'model_final.pkl'],
     ['11_mask_rcnn_R_50_FPN_3x_gn', 'model_final.pkl'],
+    ['12_mask_rcnn_R_50_FPN_1x_dconv_c3-c5', 'model_final.pkl'],
     ['14_mask_rcnn_R_18_FPN', 'model_final.pth'],
   ])('%s goes into its model and comes back bit for bit', async (folder, file) => {
     await tf.setBackend('cpu');
