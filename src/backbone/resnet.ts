@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { withoutTape } from '../autodiff/tape.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
@@ -125,9 +126,11 @@ export class ResNet extends Backbone {
   forward(x: tf.Tensor4D, trace?: (name: string, value: tf.Tensor) => void): FeatureMaps {
     return tf.tidy(() => {
       const outputs: FeatureMaps = {};
-      let y = this.stem.forward(x);
+      let y = this.stem.isFrozen ? withoutTape(() => this.stem.forward(x)) : this.stem.forward(x);
       for (const { name, stage } of this.stages) {
-        y = stage.forward(y);
+        const input = y;
+        // Frozen stages are the first ones, so nothing before them needs a gradient either.
+        y = stage.isFrozen ? withoutTape(() => stage.forward(input)) : stage.forward(input);
         if (!this.options.outFeatures.includes(name)) continue;
         trace?.(`backbone.${name}`, y);
         outputs[name] = y;

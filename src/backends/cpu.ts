@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { BackendError } from '../errors.js';
+import './kernels/cpu_conv2d_gradients.js';
 
 /**
  * Starts TensorFlow.js's plain JavaScript backend: the reference, about a thousandth of a good native one's speed.

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { BackendError } from '../errors.js';
+import './kernels/wasm_training.js';
 
 const inNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
 

@@ -4,6 +4,7 @@ import { ResNet } from '../backbone/resnet.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Conv2d } from '../layers/conv2d.js';
+import { upsampleNearest2x } from '../layers/upsample_nearest.js';
 import { LastLevelP6P7 } from './last_level_p6_p7.js';
 
 export interface FpnOptions {
@@ -95,7 +96,7 @@ export class Fpn extends Backbone {
     let above: tf.Tensor4D | undefined;
     for (let i = inFeatures.length - 1; i >= 0; i--) {
       const stage = stages[inFeatures[i]];
-      const upsampled = above && tf.image.resizeNearestNeighbor(above, [stage.shape[1], stage.shape[2]]);
+      const upsampled = above && upsampleNearest2x(above);
       let merged = this.laterals[i].forward(stage, upsampled);
       if (upsampled && fuseType === 'avg') merged = tf.div(merged, 2);
       above = merged;

@@ -16,7 +16,17 @@ export function groupedConv2d(
   stride: number,
   pad: 'same' | 'valid',
 ): tf.Tensor4D {
-  if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, stride, pad);
+  if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
+  return packedGroupedConv2d(x, kernel, groups, stride, pad);
+}
+
+function packedGroupedConv2d(
+  x: tf.Tensor4D,
+  kernel: tf.Tensor4D,
+  groups: number,
+  stride: number,
+  pad: 'same' | 'valid',
+): tf.Tensor4D {
   const [kh, kw, inPerGroup, outChannels] = kernel.shape;
   const outPerGroup = outChannels / groups;
   let groupsPerPack = Math.min(groups, Math.max(1, Math.floor(PACK_CHANNELS / inPerGroup)));
@@ -50,8 +60,17 @@ interface NativeBackend {
   ): tf.Tensor4D;
 }
 
+/** Backends whose TensorFlow runs grouped convolutions but not their gradients: only oneDNN has those, and it is off on some processors. */
+const withoutGradients = new WeakSet<object>();
+
 /** TensorFlow's own convolution derives the groups from the kernel's depth; the public function refuses that, the operation does not. */
-function nativeGroupedConv2d(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, pad: 'same' | 'valid'): tf.Tensor4D {
+function nativeGroupedConv2d(
+  x: tf.Tensor4D,
+  kernel: tf.Tensor4D,
+  groups: number,
+  stride: number,
+  pad: 'same' | 'valid',
+): tf.Tensor4D {
   const backend = tf.backend() as unknown as NativeBackend;
   const { TF_ATTR_TYPE, TF_FLOAT, TF_ATTR_STRING, TF_ATTR_INT } = backend.binding;
   const attributes = [
@@ -69,22 +88,24 @@ function nativeGroupedConv2d(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number
         value: backend.executeSingleOutput('Conv2D', attributes, [a, b]),
         gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
           const [savedX, savedKernel] = saved;
-          return [
-            tf.tidy(() =>
-              backend.executeSingleOutput('Conv2DBackpropInput', attributes, [
-                tf.tensor1d(savedX.shape, 'int32'),
-                savedKernel,
-                dy,
-              ]),
-            ),
-            tf.tidy(() =>
-              backend.executeSingleOutput('Conv2DBackpropFilter', attributes, [
-                savedX,
-                tf.tensor1d(savedKernel.shape, 'int32'),
-                dy,
-              ]),
-            ),
+          const native = (): tf.Tensor[] => [
+            backend.executeSingleOutput('Conv2DBackpropInput', attributes, [tf.tensor1d(savedX.shape, 'int32'), savedKernel, dy]),
+            backend.executeSingleOutput('Conv2DBackpropFilter', attributes, [
+              savedX,
+              tf.tensor1d(savedKernel.shape, 'int32'),
+              dy,
+            ]),
           ];
+          if (!withoutGradients.has(backend)) {
+            try {
+              return tf.tidy(native);
+            } catch {
+              withoutGradients.add(backend);
+            }
+          }
+          const packed = (...[u, v]: tf.Tensor[]): tf.Tensor =>
+            packedGroupedConv2d(u as tf.Tensor4D, v as tf.Tensor4D, groups, stride, pad);
+          return tf.grads(packed)([savedX, savedKernel], dy);
         },
       };
     },

@@ -1,9 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/index.js';
+import type { SampledProposals } from '../roi_heads/sample_proposals.js';
 import { StandardRoiHeads } from '../roi_heads/standard_roi_heads.js';
 import type { InputImage } from '../structures/image_list.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { type Inference, type InferenceOptions, traceInstances } from './meta_architecture.js';
 import { ProposalNetwork, type ProposalNetworkOptions } from './proposal_network.js';
+import type { BatchLosses, HostTrace, TrainingPass } from './training_pass.js';
 
 export interface GeneralizedRcnnOptions extends ProposalNetworkOptions {
   readonly roiHeads: StandardRoiHeads;
@@ -35,4 +38,33 @@ export class GeneralizedRcnn extends ProposalNetwork {
       if (proposals instanceof tf.Tensor) proposals.dispose();
     }
   }
+
+  /** The losses of proposals and heads together. */
+  override async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+    const { roiHeads } = this.options;
+    const { features, proposals, losses, metrics } = await this.learnProposals(samples, pass);
+    try {
+      const sampled = roiHeads.sample(proposals, samples, pass.order);
+      if (pass.trace) traceSampled(pass.trace, sampled);
+      const heads = pass.record(() => roiHeads.computeLosses(features, sampled, samples));
+      return {
+        losses: { ...heads.losses, ...losses },
+        metrics: { ...heads.metrics, ...metrics },
+        pending: heads.pending,
+      };
+    } catch (error) {
+      tf.dispose(losses);
+      throw error;
+    } finally {
+      tf.dispose(features);
+    }
+  }
+}
+
+function traceSampled(trace: HostTrace, sampled: readonly SampledProposals[]): void {
+  sampled.forEach(({ boxes, classes, targets }, i) => {
+    trace(`sampled.${i}.proposal_boxes`, boxes, [classes.length, 4]);
+    trace(`sampled.${i}.gt_classes`, classes, [classes.length]);
+    trace(`sampled.${i}.gt_boxes`, targets, [classes.length, 4]);
+  });
 }

@@ -2,8 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
+import type { LabelledAnchors } from '../rpn/label_anchors.js';
 import { readProposals, Rpn, type RpnOutputs, type Trace } from '../rpn/rpn.js';
 import type { ImageList, InputImage } from '../structures/image_list.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { buildBackbone } from './build_backbone.js';
 import {
   type Inference,
@@ -13,6 +15,7 @@ import {
   type StageTimes,
   traceArray,
 } from './meta_architecture.js';
+import type { BatchLosses, TrainableModel, TrainingPass } from './training_pass.js';
 
 export interface ProposalNetworkOptions extends MetaArchitectureOptions {
   readonly proposalGenerator: Rpn;
@@ -27,8 +30,16 @@ export interface ProposedBatch {
   readonly times: Omit<StageTimes, 'heads'>;
 }
 
+/** What the first half of a model gives in training; the owner disposes of the maps and the losses. */
+export interface LearntProposals {
+  readonly features: FeatureMaps;
+  readonly proposals: Proposals[];
+  readonly losses: { loss_rpn_cls: tf.Scalar; loss_rpn_loc: tf.Scalar };
+  readonly metrics: Record<string, number>;
+}
+
 /** Backbone and region proposals (Ren et al. 2015; Detectron2's `ProposalNetwork`): boxes that may hold something, of no class. */
-export class ProposalNetwork extends MetaArchitecture {
+export class ProposalNetwork extends MetaArchitecture implements TrainableModel {
   constructor(override readonly options: ProposalNetworkOptions) {
     super(options);
     this.child('proposal_generator', options.proposalGenerator);
@@ -56,6 +67,48 @@ export class ProposalNetwork extends MetaArchitecture {
       masks: undefined,
     }));
     return { instances, times: { ...times, heads: 0 } };
+  }
+
+  async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+    const { features, losses, metrics } = await this.learnProposals(samples, pass);
+    tf.dispose(features);
+    return { losses, metrics, pending: [] };
+  }
+
+  /** The first half of every two-stage detector in training: feature maps, proposals to learn from, the RPN's losses. */
+  protected async learnProposals(samples: readonly TrainingSample[], pass: TrainingPass): Promise<LearntProposals> {
+    const { proposalGenerator } = this.options;
+    const list = this.preprocess(samples);
+    const { features, rpn } = pass.record(() =>
+      tf.tidy(() => {
+        const maps = this.options.backbone.forward(tf.tensor4d(list.values, list.shape));
+        return { features: maps, rpn: proposalGenerator.forward(maps) };
+      }),
+    );
+    try {
+      const boxes = samples.map(({ groundTruth }) => groundTruth.boxes);
+      const anchors = proposalGenerator.anchorsOf(rpn);
+      const labelled = proposalGenerator.label(anchors, boxes, list.imageSizes, pass.order);
+      labelled.forEach(({ labels }, i) => pass.trace?.(`anchor_labels.${i}`, labels, [labels.length]));
+      labelled.forEach(({ foreground, targets }, i) => {
+        pass.trace?.(`anchor_fg_index.${i}`, foreground, [foreground.length]);
+        pass.trace?.(`anchor_fg_gt_boxes.${i}`, targets, [foreground.length, 4]);
+      });
+      const proposals = await proposalGenerator.propose(rpn, list.imageSizes, proposalGenerator.options.training.selection);
+      const losses = pass.record(() => proposalGenerator.computeLosses(rpn, anchors, labelled));
+      const perImage = (count: (image: LabelledAnchors) => number): number =>
+        labelled.reduce((sum, image) => sum + count(image), 0) / labelled.length;
+      const metrics = {
+        'rpn/num_pos_anchors': perImage(({ foreground }) => foreground.length),
+        'rpn/num_neg_anchors': perImage(({ background }) => background.length),
+      };
+      return { features, proposals, losses, metrics };
+    } catch (error) {
+      tf.dispose(features);
+      throw error;
+    } finally {
+      tf.dispose(rpn);
+    }
   }
 
   /** The first half of every two-stage detector: pictures to feature maps and proposals. */

@@ -3,15 +3,22 @@ import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
+import { boxLossFromConfig } from '../losses/box_regression.js';
 import { readBack } from '../ops/read_back.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
+import { Matcher } from '../rpn/matcher.js';
 import { PROPOSAL_COLUMNS, type ProposalRows, splitProposals } from '../rpn/proposal_kernel.js';
 import type { Trace } from '../rpn/rpn.js';
+import type { Permutations } from '../rpn/subsample_labels.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { BoxHead } from './box_head.js';
+import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics } from './box_losses.js';
 import { BoxPredictor } from './box_predictor.js';
 import { type Detections, type DetectionSelection, fastRcnnInference } from './fast_rcnn_inference.js';
 import { MaskHead } from './mask_head.js';
+import { maskBatch, maskLoss, maskMetrics } from './mask_loss.js';
 import { RoiPooler } from './roi_pooler.js';
+import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
 
 export interface StandardRoiHeadsOptions {
   readonly boxPooler: RoiPooler;
@@ -19,11 +26,26 @@ export interface StandardRoiHeadsOptions {
   readonly boxPredictor: BoxPredictor;
   readonly mask: { readonly pooler: RoiPooler; readonly head: MaskHead } | undefined;
   readonly selection: DetectionSelection;
+  readonly training: RoiTrainingOptions;
+}
+
+/** How the heads learn. */
+export interface RoiTrainingOptions {
+  readonly sampling: ProposalSampling;
+  readonly loss: BoxLossOptions;
 }
 
 /** Detections of one image in the input frame, with mask probabilities [D, M, M] where the model has masks. */
 export interface RawInstances extends Detections {
   readonly masks: { readonly size: number; readonly probabilities: Float32Array } | undefined;
+}
+
+/** Weighted losses of one batch by Detectron2's names, and what is measured on the way. */
+export interface RoiLosses {
+  readonly losses: { loss_cls: tf.Scalar; loss_box_reg: tf.Scalar; loss_mask?: tf.Scalar };
+  readonly metrics: Record<string, number>;
+  /** Values that become metrics once they are read back. */
+  readonly pending: readonly { readonly values: tf.Tensor; toMetrics(values: Float32Array): Record<string, number> }[];
 }
 
 /** Box and mask branches on pooled regions (He et al. 2017, section 3; Detectron2's `StandardROIHeads`). */
@@ -60,6 +82,20 @@ export class StandardRoiHeads extends Module {
         nmsThreshold: heads.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
       },
+      training: {
+        sampling: {
+          matcher: new Matcher({
+            thresholds: heads.IOU_THRESHOLDS,
+            labels: heads.IOU_LABELS,
+            allowLowQualityMatches: false,
+          }),
+          batchSizePerImage: heads.BATCH_SIZE_PER_IMAGE,
+          positiveFraction: heads.POSITIVE_FRACTION,
+          appendGroundTruth: heads.PROPOSAL_APPEND_GT,
+          numClasses: heads.NUM_CLASSES,
+        },
+        loss: { boxLoss: boxLossFromConfig(box), boxWeight: box.BBOX_REG_LOSS_WEIGHT },
+      },
     });
   }
 
@@ -81,6 +117,51 @@ export class StandardRoiHeads extends Module {
   ): Promise<RawInstances[]> {
     const detections = await this.inferBoxes(features, proposals, imageSizes, trace);
     return this.inferMasks(features, detections, trace);
+  }
+
+  /**
+   * Draws the regions that the heads learn from.
+   * @param proposals per image, detached
+   */
+  sample(proposals: readonly Proposals[], samples: readonly TrainingSample[], order: Permutations): SampledProposals[] {
+    const { sampling } = this.options.training;
+    return proposals.map(({ boxes }, i) => sampleProposals(boxes, samples[i].groundTruth, sampling, order));
+  }
+
+  /**
+   * The losses on sampled regions, a differentiable function of the features. The mask branch sees the foreground only.
+   * @param features maps by name, each [N, H, W, C]
+   */
+  computeLosses(features: FeatureMaps, sampled: readonly SampledProposals[], samples: readonly TrainingSample[]): RoiLosses {
+    const { boxPooler, boxHead, boxPredictor, mask, training } = this.options;
+    const classes = allClasses(sampled);
+    const count = sampled.length;
+    const foreground = sampled.reduce((sum, { foregroundCount }) => sum + foregroundCount, 0);
+    const metrics = {
+      'roi_head/num_fg_samples': foreground / count,
+      'roi_head/num_bg_samples': (classes.length - foreground) / count,
+    };
+    const pending: RoiLosses['pending'][number][] = [];
+    const losses: RoiLosses['losses'] = { loss_cls: tf.scalar(0), loss_box_reg: tf.scalar(0) };
+    if (classes.length > 0) {
+      const { logits, ...box } = tf.tidy(() => {
+        const pooled = boxPooler.forward(
+          features,
+          sampled.map(({ boxes }) => boxes),
+        );
+        const predicted = boxPredictor.forward(boxHead.forward(pooled));
+        return { ...boxLosses(predicted, sampled, boxPredictor.transform, training.loss), logits: predicted.logits };
+      });
+      tf.dispose(losses);
+      Object.assign(losses, box);
+      pending.push({ values: logits, toMetrics: (values) => classificationMetrics(values, classes) });
+    }
+    if (!mask) return { losses, metrics, pending };
+    if (foreground === 0) return { losses: { ...losses, loss_mask: tf.scalar(0) }, metrics, pending };
+    const batch = maskBatch(sampled, samples, 2 * mask.pooler.options.outputSize);
+    const { loss_mask, counts } = tf.tidy(() => maskLoss(mask.head.forward(mask.pooler.forward(features, batch.boxes)), batch));
+    pending.push({ values: counts, toMetrics: (values) => maskMetrics(values, batch.targets.length) });
+    return { losses: { ...losses, loss_mask }, metrics, pending };
   }
 
   private async inferBoxes(

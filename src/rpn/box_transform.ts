@@ -8,11 +8,11 @@ const f = Math.fround;
  * dw and dh are clamped from above only.
  */
 export class Box2BoxTransform {
-  private readonly weights: readonly number[];
+  readonly weights: readonly number[];
 
   constructor(
     weights: readonly number[],
-    private readonly scaleClamp = f(SCALE_CLAMP),
+    readonly scaleClamp = f(SCALE_CLAMP),
   ) {
     this.weights = weights.map(f);
   }

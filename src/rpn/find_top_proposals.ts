@@ -1,3 +1,4 @@
+import { DivergenceError } from '../errors.js';
 import { batchedNms } from '../ops/nms/nms.js';
 import type { AnchorGenerator } from './anchor_generator.js';
 import type { Box2BoxTransform } from './box_transform.js';
@@ -23,11 +24,14 @@ export interface ProposalSelection {
   readonly postNmsTopK: number;
   /** Boxes with a side of at most this (input pixels) are dropped. */
   readonly minBoxSize: number;
+  /** Boxes or logits that are not finite stop a training that has diverged; else they are dropped. */
+  readonly mustBeFinite?: boolean;
 }
 
 /**
  * Turns one image's RPN outputs into proposals (Detectron2's `find_top_rpn_proposals`): top-k per level on the logits, decode, drop what is not
  * finite, clip, drop empty boxes, NMS per level, the best of all levels.
+ * @throws DivergenceError for numbers that are not finite, where the selection asks for it
  * @param values    logits of all levels, then deltas of all levels, each level flattened as [H, W, A] and [H, W, A, 4]
  * @param imageSize (height, width) of the image inside the padded input
  */
@@ -52,7 +56,12 @@ export function findTopProposals(
       anchors.anchorAt(level, levels[level].width, index, anchor, 0);
       transform.decode(values, total + (start + index) * 4, anchor, 0, boxes, kept * 4);
       const score = values[start + index];
-      if (!isFiniteBox(boxes, kept * 4) || !Number.isFinite(score)) continue;
+      if (!isFiniteBox(boxes, kept * 4) || !Number.isFinite(score)) {
+        if (!selection.mustBeFinite) continue;
+        throw new DivergenceError(
+          `Training has diverged: the proposals contain NaN or infinity (level ${level}). Lower SOLVER.BASE_LR or clip gradients.`,
+        );
+      }
       clipBox(boxes, kept * 4, imageSize);
       if (!isLargerThan(boxes, kept * 4, selection.minBoxSize)) continue;
       scores[kept] = score;

@@ -3,12 +3,17 @@ import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
+import { boxLossFromConfig } from '../losses/box_regression.js';
 import { readBack } from '../ops/read_back.js';
+import type { Permutations } from './subsample_labels.js';
 import { AnchorGenerator } from './anchor_generator.js';
 import { Box2BoxTransform } from './box_transform.js';
 import { findTopProposals, type LevelSize, type Proposals, type ProposalSelection } from './find_top_proposals.js';
+import { type AnchorSampling, labelAnchors, type LabelledAnchors } from './label_anchors.js';
+import { Matcher } from './matcher.js';
 import { hasProposalKernel, selectProposals, splitProposals } from './proposal_kernel.js';
 import { RpnHead } from './rpn_head.js';
+import { type RpnLossOptions, rpnLosses } from './rpn_losses.js';
 
 /** Sees intermediate tensors by name; whoever wants to keep one clones it. */
 export type Trace = (name: string, value: tf.Tensor) => void;
@@ -19,6 +24,14 @@ export interface RpnOptions {
   readonly anchorGenerator: AnchorGenerator;
   readonly transform: Box2BoxTransform;
   readonly selection: ProposalSelection;
+  readonly training: RpnTrainingOptions;
+}
+
+/** How the network learns and what it proposes meanwhile. */
+export interface RpnTrainingOptions {
+  readonly selection: ProposalSelection;
+  readonly sampling: AnchorSampling;
+  readonly loss: RpnLossOptions;
 }
 
 /** Logits and deltas of all levels, finest first. */
@@ -54,7 +67,33 @@ export class Rpn extends Module {
         postNmsTopK: rpn.POST_NMS_TOPK_TEST,
         minBoxSize: generator.MIN_SIZE,
       },
+      training: Rpn.trainingFromConfig(cfg),
     });
+  }
+
+  private static trainingFromConfig(cfg: Config): RpnTrainingOptions {
+    const { RPN: rpn, PROPOSAL_GENERATOR: generator } = cfg.MODEL;
+    return {
+      selection: {
+        nmsThreshold: rpn.NMS_THRESH,
+        preNmsTopK: rpn.PRE_NMS_TOPK_TRAIN,
+        postNmsTopK: rpn.POST_NMS_TOPK_TRAIN,
+        minBoxSize: generator.MIN_SIZE,
+        mustBeFinite: true,
+      },
+      sampling: {
+        matcher: new Matcher({ thresholds: rpn.IOU_THRESHOLDS, labels: rpn.IOU_LABELS, allowLowQualityMatches: true }),
+        batchSizePerImage: rpn.BATCH_SIZE_PER_IMAGE,
+        positiveFraction: rpn.POSITIVE_FRACTION,
+        boundaryThreshold: rpn.BOUNDARY_THRESH,
+      },
+      loss: {
+        boxLoss: boxLossFromConfig(rpn),
+        objectnessWeight: rpn.LOSS_WEIGHT,
+        boxWeight: rpn.LOSS_WEIGHT * rpn.BBOX_REG_LOSS_WEIGHT,
+        batchSizePerImage: rpn.BATCH_SIZE_PER_IMAGE,
+      },
+    };
   }
 
   /** @param features p2 .. p6 by name, each [N, H, W, C] */
@@ -112,6 +151,42 @@ export class Rpn extends Module {
     return imageSizes.map((size, i) =>
       findTopProposals(values.subarray(i * perImage, (i + 1) * perImage), levels, size, anchorGenerator, transform, selection),
     );
+  }
+
+  /** Anchors of all levels for maps of these outputs' sizes, [total, 4]. */
+  anchorsOf({ logits }: RpnOutputs): Float32Array<ArrayBuffer> {
+    const { anchorGenerator } = this.options;
+    const levels = logits.map(({ shape }, level) => anchorGenerator.level(level, shape[1], shape[2]));
+    const all = new Float32Array(levels.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const level of levels) {
+      all.set(level, at);
+      at += level.length;
+    }
+    return all;
+  }
+
+  /**
+   * Labels the anchors of every image and draws those that are trained.
+   * @param boxes      per image [G, 4]
+   * @param imageSizes (height, width) of each image inside the padded input
+   */
+  label(
+    anchors: Float32Array,
+    boxes: readonly Float32Array[],
+    imageSizes: readonly (readonly [number, number])[],
+    order: Permutations,
+  ): LabelledAnchors[] {
+    return boxes.map((list, i) => labelAnchors(anchors, list, imageSizes[i], this.options.training.sampling, order));
+  }
+
+  /** The losses of outputs whose anchors were labelled; a differentiable function of the outputs. */
+  computeLosses(
+    outputs: RpnOutputs,
+    anchors: Float32Array,
+    labelled: readonly LabelledAnchors[],
+  ): { loss_rpn_cls: tf.Scalar; loss_rpn_loc: tf.Scalar } {
+    return rpnLosses(outputs, anchors, labelled, this.options.transform, this.options.training.loss);
   }
 }
 

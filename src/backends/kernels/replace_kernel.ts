@@ -1,16 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-wasm';
 
-/** Registers a kernel on the wasm backend, in place of the stock one where there is one. */
-export function replaceWasmKernel(
-  kernelName: string,
-  kernelFunc: (inputs: Record<string, tf.TensorInfo>, attrs: Record<string, unknown>, backend: unknown) => tf.TensorInfo,
-): void {
-  if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
+type KernelFunction = (inputs: Record<string, tf.TensorInfo>, attrs: Record<string, unknown>, backend: unknown) => tf.TensorInfo;
+
+/** Registers a kernel on a backend, in place of the stock one where there is one. */
+export function replaceKernel(backendName: string, kernelName: string, kernelFunc: KernelFunction): void {
+  if (tf.getKernel(kernelName, backendName)) tf.unregisterKernel(kernelName, backendName);
   tf.registerKernel({
     kernelName,
-    backendName: 'wasm',
+    backendName,
     kernelFunc: ({ inputs, attrs, backend }) =>
       kernelFunc(inputs as Record<string, tf.TensorInfo>, attrs as Record<string, unknown>, backend),
   });
+}
+
+/** Registers a kernel on the wasm backend, in place of the stock one where there is one. */
+export function replaceWasmKernel(kernelName: string, kernelFunc: KernelFunction): void {
+  replaceKernel('wasm', kernelName, kernelFunc);
 }

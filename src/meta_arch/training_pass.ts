@@ -1,0 +1,35 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { ModelParameter } from '../layers/module.js';
+import type { Permutations } from '../rpn/subsample_labels.js';
+import type { TrainingSample } from '../structures/training_sample.js';
+
+/** Sees host values of a training step by name: labels, sampled regions. */
+export type HostTrace = (name: string, values: Float32Array | Int32Array | Int8Array, shape: readonly number[]) => void;
+
+/** What a model needs to compute its losses. */
+export interface TrainingPass {
+  /** Runs a synchronous part of the forward pass; a tape records what happens in it. */
+  record<T>(part: () => T): T;
+  /** The order in which anchors and proposals are drawn. */
+  readonly order: Permutations;
+  readonly trace?: HostTrace;
+}
+
+/** A model that can compute its losses: what training works on. */
+export interface TrainableModel {
+  modelParameters(): ModelParameter[];
+  /**
+   * The losses of a batch, all that the model learns from (Detectron2's forward pass in training mode).
+   * @throws DivergenceError where the proposals are not finite any more
+   */
+  computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses>;
+}
+
+/** The weighted losses of one batch, by Detectron2's names, and what is measured on the way. The owner disposes of the tensors. */
+export interface BatchLosses {
+  readonly losses: Record<string, tf.Scalar>;
+  /** Known on the host already. */
+  readonly metrics: Record<string, number>;
+  /** Values that become metrics once they are read back, together with the losses. */
+  readonly pending: readonly { readonly values: tf.Tensor; toMetrics(values: Float32Array): Record<string, number> }[];
+}
