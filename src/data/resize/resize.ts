@@ -1,4 +1,6 @@
 import { ArgumentError } from '../../errors.js';
+import { resizeOnKernels } from './resize_kernels.js';
+import { PRECISION_BITS, triangleWeights, type Weights } from './triangle_weights.js';
 
 /** Samples of a picture, [height, width, channels] interleaved. */
 export interface PixelArray {
@@ -7,9 +9,6 @@ export interface PixelArray {
   width: number;
   channels: number;
 }
-
-/** Pillow's `PRECISION_BITS` for 8-bit samples: 32 - 8 - 2. */
-const PRECISION_BITS = 22;
 
 /**
  * The output shape of Detectron2's `ResizeShortestEdge`: the short side becomes `shortEdge` unless the long side would exceed `maxSize`.
@@ -38,6 +37,8 @@ export function resizeShortestEdgeShape(height: number, width: number, shortEdge
 export function resizeBilinear(image: PixelArray, height: number, width: number): Uint8Array {
   checkImage(image, height, width);
   const { channels } = image;
+  const fast = resizeOnKernels(image, height, width);
+  if (fast) return fast;
   let { data } = image;
   if (width !== image.width) {
     data = resizeRows(data, image.height, image.width, channels, width);
@@ -94,46 +95,6 @@ function checkImage(
       `resize: ${image.data.length} samples do not make an image of ${image.height} x ${image.width} x ${image.channels} (height x width x channels)`,
     );
   }
-}
-
-interface Weights {
-  /** First input position of each output position. */
-  starts: Int32Array;
-  /** Number of input positions of each output position. */
-  lengths: Int32Array;
-  /** [outputs, stride] fixed-point weights. */
-  values: Int32Array;
-  stride: number;
-}
-
-/** Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc` for the triangle filter over the whole axis. */
-function triangleWeights(inputSize: number, outputSize: number): Weights {
-  const scale = inputSize / outputSize;
-  const support = Math.max(scale, 1);
-  const stride = Math.ceil(support) * 2 + 1;
-  const starts = new Int32Array(outputSize);
-  const lengths = new Int32Array(outputSize);
-  const values = new Int32Array(outputSize * stride);
-  const weights = new Float64Array(stride);
-  const inverse = 1 / support;
-  for (let i = 0; i < outputSize; i++) {
-    const center = (i + 0.5) * scale;
-    const first = Math.max(Math.trunc(center - support + 0.5), 0);
-    const length = Math.min(Math.trunc(center + support + 0.5), inputSize) - first;
-    let sum = 0;
-    for (let x = 0; x < length; x++) {
-      const distance = Math.abs((x + first - center + 0.5) * inverse);
-      weights[x] = distance < 1 ? 1 - distance : 0;
-      sum += weights[x];
-    }
-    for (let x = 0; x < length; x++) {
-      const normalised = sum !== 0 ? weights[x] / sum : weights[x];
-      values[i * stride + x] = Math.trunc(0.5 + normalised * (1 << PRECISION_BITS));
-    }
-    starts[i] = first;
-    lengths[i] = length;
-  }
-  return { starts, lengths, values, stride };
 }
 
 // No clipping below: the weights are not negative and add up to 1 within rounding, so a sum of 8-bit samples stays inside 0..255 and 32 bits.

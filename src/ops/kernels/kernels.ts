@@ -5,6 +5,27 @@ import { KERNELS_BASE64 } from './binary.js';
 export interface Kernels {
   roiAlignForward(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
   roiAlignBackward(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
+  resizeColourRows(
+    input: number,
+    height: number,
+    inputWidth: number,
+    width: number,
+    starts: number,
+    lengths: number,
+    weights: number,
+    stride: number,
+    out: number,
+  ): void;
+  resizeColumns(
+    input: number,
+    rowLength: number,
+    height: number,
+    starts: number,
+    lengths: number,
+    weights: number,
+    stride: number,
+    out: number,
+  ): void;
   nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
 }
 

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { resizeBilinear, resizeNearest, resizeNearestLabels, resizeShortestEdgeShape } from '../../../src/data/resize/resize.js';
+import { Random } from '../../../src/data/random.js';
+import {
+  resizeBilinear,
+  resizeNearest,
+  resizeNearestLabels,
+  resizeShortestEdgeShape,
+  type PixelArray,
+} from '../../../src/data/resize/resize.js';
 import { ArgumentError } from '../../../src/errors.js';
 import { goldenFolder } from '../../golden_folder.js';
 import { SafetensorsFile } from '../../golden/safetensors_file.js';
@@ -97,6 +104,32 @@ describe.skipIf(!golden)('golden files (skipped where the golden folder is absen
     const { rows } = JSON.parse(readFileSync(join(folder, 'output_shapes.json'), 'utf8')) as { rows: number[][] };
     for (const [h, w, short, max, newHeight, newWidth] of rows) {
       expect(resizeShortestEdgeShape(h, w, short, max)).toEqual([newHeight, newWidth]);
+    }
+  });
+});
+
+describe('large pictures in colour, which go through the SIMD kernels', () => {
+  const random = new Random(3);
+  const noise = (height: number, width: number): PixelArray => ({
+    data: Uint8Array.from({ length: height * width * 3 }, () => random.integer(256)),
+    height,
+    width,
+    channels: 3,
+  });
+
+  it.each([
+    [61, 97, 160, 211],
+    [200, 131, 61, 43],
+    [90, 80, 90, 171],
+    [90, 80, 31, 80],
+    [403, 5, 407, 97],
+    [5, 1201, 33, 400],
+  ])('%i x %i to %i x %i is the same as channel by channel', (height, width, newHeight, newWidth) => {
+    const image = noise(height, width);
+    const out = resizeBilinear(image, newHeight, newWidth);
+    for (let c = 0; c < 3; c++) {
+      const channel = { data: image.data.filter((_, i) => i % 3 === c), height, width, channels: 1 };
+      expect(out.filter((_, i) => i % 3 === c)).toEqual(resizeBilinear(channel, newHeight, newWidth));
     }
   });
 });
