@@ -11,6 +11,7 @@ export const BENCHES: Record<string, () => Promise<Bench>> = {
   coco_eval_segm: async () => (await import('./coco_eval.js')).cocoEvaluation('segm'),
   rle_encode_1000: async () => (await import('./rle.js')).rleEncode1000(),
   rle_decode_1000: async () => (await import('./rle.js')).rleDecode1000(),
+  loader_800px: async () => (await import('./loader.js')).loader800px(),
 };
 
 /** Benches that need processes of their own and have no peer: scripts that print their own JSON and fail beyond their limits. */

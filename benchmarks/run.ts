@@ -63,6 +63,8 @@ async function measure(
     ours.dispose();
   }
   const ours_ms = median(times);
+  // A bench without a peer reports its own figures.
+  if (sides.length === 0) sides.push({ description: 'none', times: [], figures: {} });
   return sides.map((side) => {
     const peer_ms = side.times.length === runs ? median(side.times) : null;
     const figuresOfPeer = Object.fromEntries(Object.entries(side.figures).map(([k, v]) => [`peer_${k}`, v]));
