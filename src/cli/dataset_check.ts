@@ -31,7 +31,9 @@ export function registerCheck(dataset: Command): void {
       if (flags.images !== undefined) {
         const { pictureFacts } = await import('../data/dataset/picture_facts.js');
         const folder = flags.images;
-        pictures = await withProgress('Opening pictures', data.images.length, (tick) => pictureFacts(data.images, folder, tick));
+        pictures = await withProgress('opening pictures', 'pictures', data.images.length, (tick) =>
+          pictureFacts(data.images, folder, tick),
+        );
       }
       const { issues, mended } = checkDataset(data, pictures);
       const all = [...defects, ...issues];

@@ -56,7 +56,9 @@ export function registerLook(dataset: Command): void {
       const data = await readCocoDataset(file);
       const count = Math.min(flags.limit, data.images.length);
       const images = Array.from({ length: count }, (_, i) => data.images[Math.floor((i * data.images.length) / count)]!);
-      const sources = await withProgress('Reading pictures', count, (tick) => thumbnails(images, flags.images, flags.size, tick));
+      const sources = await withProgress('reading pictures', 'pictures', count, (tick) =>
+        thumbnails(images, flags.images, flags.size, tick),
+      );
       const pictures = images.map((image) => ({ image, source: sources.get(image.id) }));
       const page = browsePage(data, pictures, basename(file));
       await writeFileAtomic(flags.output, page);

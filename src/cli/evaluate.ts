@@ -21,6 +21,12 @@ interface EvaluateFlags {
   json?: boolean;
 }
 
+interface Judged {
+  report: EvaluationReport;
+  dataset: CocoDataset;
+  results: CocoResult[];
+}
+
 /** `maskrcnn evaluate`: judges a model, or a COCO results file, against an annotation file. */
 export function register(program: Command): void {
   program
@@ -32,8 +38,14 @@ export function register(program: Command): void {
     .option('--config <file>', 'a Detectron2 config or a name of the zoo, with --weights')
     .option('--weights <file>', 'a weight file (.pkl, .pth, .safetensors), with --config')
     .requiredOption('--json-file <file>', 'COCO annotation JSON')
-    .option('--images <folder>', 'the folder of the pictures, with a model')
-    .option('--output <folder>', 'write evaluation.json and evaluation.txt here; with a model coco_instances_results.json too')
+    .option(
+      '--images <folder>',
+      'the folder of the pictures: needed with a model; with --results for the pictures in evaluation.html',
+    )
+    .option(
+      '--output <folder>',
+      'write evaluation.json, evaluation.txt and evaluation.html here; with a model coco_instances_results.json too',
+    )
     .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
     .option('--limit <number>', 'with a model: only the first pictures, by ascending id', positiveInteger)
     .option('--batch <number>', 'with a model: pictures that are computed together', positiveInteger, 1)
@@ -43,27 +55,35 @@ export function register(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (overrides: string[], flags: EvaluateFlags) => {
       const { reportText } = await import('../evaluation/evaluation_report.js');
-      const report = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
+      const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
+      const { report, dataset, results } = judged;
       const text = reportText(report);
       const json = `${JSON.stringify(report, null, 2)}\n`;
       if (flags.output !== undefined) {
         const { writeFileAtomic } = await import('../atomic_file.js');
         await writeFileAtomic(join(flags.output, 'evaluation.json'), json);
         await writeFileAtomic(join(flags.output, 'evaluation.txt'), text);
+        const { writeEvaluationPage } = await import('./evaluate_page.js');
+        await writeEvaluationPage(flags.output, report, dataset, results, flags.images);
       }
       process.stdout.write(flags.json ? json : text);
     });
 }
 
-async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[]): Promise<EvaluationReport> {
-  const ofModels = (['model', 'config', 'weights', 'images', 'limit'] as const).find((name) => flags[name] !== undefined);
+async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
+  const ofModels = (['model', 'config', 'weights', 'limit'] as const).find((name) => flags[name] !== undefined);
   if (ofModels !== undefined || overrides.length > 0)
     throw new ArgumentError(`--results is a file that is evaluated without a model; leave out ${ofModels ? `--${ofModels}` : overrides[0]}.`); // prettier-ignore
-  const { evaluateFiles } = await import('../evaluation/evaluation_report.js');
-  return evaluateFiles(flags.jsonFile, flags.results!, { score: flags.score, iou: flags.iou });
+  const [{ readCocoDataset, readCocoResults }, { evaluationReport }] = await Promise.all([
+    import('../data/coco/read_coco.js'),
+    import('../evaluation/evaluation_report.js'),
+  ]);
+  const dataset = await readCocoDataset(flags.jsonFile);
+  const results = await readCocoResults(flags.results!);
+  return { report: evaluationReport(dataset, results, { score: flags.score, iou: flags.iou }), dataset, results };
 }
 
-async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<EvaluationReport> {
+async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
   if (flags.model === undefined && flags.config === undefined && flags.weights === undefined)
     throw new ArgumentError('Nothing to evaluate: give --results, or a model with --config and --weights, or --model.');
   if (flags.images === undefined) throw new ArgumentError('A model is evaluated on pictures: give their folder with --images.');
@@ -77,7 +97,7 @@ async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[])
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
     await writeCocoResults(join(flags.output, 'coco_instances_results.json'), results);
   }
-  return evaluationReport(dataset, results, { score: flags.score, iou: flags.iou });
+  return { report: evaluationReport(dataset, results, { score: flags.score, iou: flags.iou }), dataset, results };
 }
 
 async function predictAll(

@@ -8,6 +8,8 @@ import { confusionMatrix } from './confusion_matrix.js';
 import type { IouType } from './evaluation_parameters.js';
 import type { OperatingPoint } from './operating_points.js';
 import { operatingPoints } from './operating_points.js';
+import type { PrecisionRecallCurves } from './precision_recall_curves.js';
+import { precisionRecallCurves } from './precision_recall_curves.js';
 
 /** One class in one task; fractions, null is absent. */
 export interface ClassReport {
@@ -31,6 +33,7 @@ export interface TaskReport {
   classes: ClassReport[];
   /** Row = true class, column = detected class, the last is background. Not for keypoints. */
   confusion?: { labels: string[]; counts: number[][] };
+  curves: PrecisionRecallCurves;
 }
 
 /** What `maskrcnn evaluate` prints; JSON as it is. */
@@ -88,6 +91,7 @@ export function evaluationReport(
         at: finite(p.at),
         best: p.best ? finite(p.best) : null,
       })),
+      curves: precisionRecallCurves(array),
     };
     if (task !== 'keypoints') {
       const { categoryIds, counts } = confusionMatrix(dataset, own, task, { threshold: score, iou });

@@ -8,6 +8,8 @@ export { confusionMatrix } from './confusion_matrix.js';
 export type { ConfusionMatrix } from './confusion_matrix.js';
 export { COCO_PERSON_SIGMAS, evaluationParameters } from './evaluation_parameters.js';
 export type { EvaluationOptions, EvaluationParameters, IouType } from './evaluation_parameters.js';
+export { evaluationPage } from './evaluation_page.js';
+export type { EvaluationPageParts } from './evaluation_page.js';
 export { evaluateFiles, evaluationReport, reportText } from './evaluation_report.js';
 export type { ClassReport, EvaluationReport, Point, ReportOptions, TaskReport } from './evaluation_report.js';
 export { keypointSimilarity } from './keypoint_similarity.js';
@@ -24,7 +26,11 @@ export type {
   QualityMean,
 } from './panoptic_quality.js';
 export type { CategoryOutcomes, EvaluationArrays } from './precision_recall.js';
+export { precisionRecallCurves } from './precision_recall_curves.js';
+export type { PrecisionRecallCurves } from './precision_recall_curves.js';
 export { PROPOSAL_AREAS, proposalRecall } from './proposal_recall.js';
 export type { ImageProposals, ProposalRecall } from './proposal_recall.js';
 export { SemanticSegmentationEvaluator } from './semantic_segmentation.js';
 export type { SemanticSegmentationOptions } from './semantic_segmentation.js';
+export { worstImages } from './worst_images.js';
+export type { ImageErrors } from './worst_images.js';

@@ -73,6 +73,16 @@ describe('maskrcnn evaluate --results', () => {
     expect(report.tasks.bbox!.classes[0]).toMatchObject({ name: 'cat', at: { precision: 1, recall: 1 } });
   });
 
+  it('writes the page beside the numbers', async () => {
+    const output = join(folder, 'page');
+    await run('--results', dt, '--json-file', gt, '--output', output, '--images', folder);
+    const page = readFileSync(join(output, 'evaluation.html'), 'utf8');
+    expect(page).toContain('uPlot');
+    expect(page).toContain('1 right, 0 false alarms, 0 missed, 1 of another class');
+    const json = JSON.parse(readFileSync(join(output, 'evaluation.json'), 'utf8')) as EvaluationReport;
+    expect(json.tasks.bbox!.curves.recall).toHaveLength(101);
+  });
+
   it('says that there is nothing to evaluate', async () => {
     expect(await run('--results', file('empty.json', []), '--json-file', gt)).toContain('holds no detections');
   });
