@@ -16,7 +16,10 @@ export { keypointSimilarity } from './keypoint_similarity.js';
 export type { KeypointTruth } from './keypoint_similarity.js';
 export { operatingPoints } from './operating_points.js';
 export type { ClassOperatingPoints, OperatingPoint } from './operating_points.js';
-export { panopticIds, panopticPixels, PanopticQuality } from './panoptic_quality.js';
+export { panopticIds, panopticPixels } from '../data/coco/panoptic_png.js';
+export { evaluatePanopticFiles } from './panoptic_files.js';
+export type { PanopticFiles } from './panoptic_files.js';
+export { PanopticQuality } from './panoptic_quality.js';
 export type {
   ClassQuality,
   PanopticCategory,

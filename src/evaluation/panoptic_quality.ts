@@ -155,24 +155,6 @@ export class PanopticQuality {
 
 const VOID = 0;
 
-/** Segment ids from the pixels of a panoptic PNG: R + 256 G + 65536 B; `channels` 3, or 4 with alpha ignored. */
-export function panopticIds(pixels: Uint8Array, channels: 3 | 4 = 3): Uint32Array {
-  const out = new Uint32Array(Math.floor(pixels.length / channels));
-  for (let i = 0, p = 0; i < out.length; i++, p += channels) out[i] = pixels[p]! + 256 * pixels[p + 1]! + 65536 * pixels[p + 2]!;
-  return out;
-}
-
-/** The RGB pixels of a panoptic PNG. */
-export function panopticPixels(ids: Uint32Array): Uint8Array {
-  const out = new Uint8Array(ids.length * 3);
-  for (let i = 0; i < ids.length; i++) {
-    out[i * 3] = ids[i]! & 255;
-    out[i * 3 + 1] = (ids[i]! >>> 8) & 255;
-    out[i * 3 + 2] = (ids[i]! >>> 16) & 255;
-  }
-  return out;
-}
-
 /** Pixels by ground-truth id and predicted id; neighbours are mostly alike, so runs are counted before the maps are touched. */
 function pairCounts(truth: Uint32Array, prediction: Uint32Array): Map<number, Map<number, number>> {
   const out = new Map<number, Map<number, number>>();

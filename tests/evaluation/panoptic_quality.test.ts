@@ -4,7 +4,8 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { DatasetError } from '../../src/errors.js';
 import type { PanopticCategory, PanopticSegment } from '../../src/evaluation/panoptic_quality.js';
-import { panopticIds, panopticPixels, PanopticQuality } from '../../src/evaluation/panoptic_quality.js';
+import { panopticIds, panopticPixels } from '../../src/data/coco/panoptic_png.js';
+import { PanopticQuality } from '../../src/evaluation/panoptic_quality.js';
 import { goldenFolder } from '../golden_folder.js';
 
 // The golden files are plain JSON; their shapes are in the folder's README.

@@ -97,7 +97,8 @@ export async function readCocoResults(source: JsonSource, options: ReadCocoOptio
   return out;
 }
 
-function checkImage(r: Record<string, unknown>, where: string): CocoImage {
+/** @internal */
+export function checkImage(r: Record<string, unknown>, where: string): CocoImage {
   need(Number.isSafeInteger(r['id']), where, 'id', 'an integer', r['id']);
   const at = `${where} (image ${String(r['id'])})`;
   need(typeof r['file_name'] === 'string', at, 'file_name', 'a string', r['file_name']);
@@ -106,7 +107,8 @@ function checkImage(r: Record<string, unknown>, where: string): CocoImage {
   return r as unknown as CocoImage;
 }
 
-function checkCategory(r: Record<string, unknown>, where: string): CocoCategory {
+/** @internal */
+export function checkCategory(r: Record<string, unknown>, where: string): CocoCategory {
   need(Number.isSafeInteger(r['id']), where, 'id', 'an integer', r['id']);
   need(typeof r['name'] === 'string', `${where} (category ${String(r['id'])})`, 'name', 'a string', r['name']);
   return r as unknown as CocoCategory;
@@ -156,21 +158,25 @@ function isNumbers(value: unknown): value is number[] {
   return true;
 }
 
-function need(ok: boolean, where: string, key: string, expected: string, value: unknown): void {
+/** @internal */
+export function need(ok: boolean, where: string, key: string, expected: string, value: unknown): void {
   if (!ok) throw new DatasetError(`${where}: ${key} must be ${expected}, it is ${describe(value)}.`);
 }
 
-function describe(value: unknown): string {
+/** @internal */
+export function describe(value: unknown): string {
   if (value === undefined) return 'missing';
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-function nameOf(source: JsonSource, options: ReadCocoOptions): string {
+/** @internal */
+export function nameOf(source: JsonSource, options: ReadCocoOptions): string {
   return options.name ?? (typeof source === 'string' ? source : 'the JSON document');
 }
 
-async function chunksOf(source: JsonSource): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>> {
+/** @internal */
+export async function chunksOf(source: JsonSource): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>> {
   if (source instanceof Uint8Array) return [source];
   if (typeof source !== 'string') return source;
   const { open } = await import('node:fs/promises');

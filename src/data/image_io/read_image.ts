@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises';
 import type { Sharp } from 'sharp';
 import { ArgumentError, ImageError } from '../../errors.js';
 import { cmykToRgb, narrowSamples, orderSamples } from './pixel_formats.js';
@@ -110,6 +109,8 @@ async function decode(pipeline: Sharp, wide: boolean): Promise<Decoded> {
 }
 
 async function readBytes(path: string, name: string): Promise<Uint8Array> {
+  // Loaded late, so that the rest of this file runs in a browser.
+  const { readFile, stat } = await import('node:fs/promises');
   try {
     if ((await stat(path)).isDirectory()) throw new ImageError(`${name} is a folder; expected an image file`);
     return await readFile(path);

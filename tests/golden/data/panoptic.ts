@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { PanopticCategory, PanopticResult, PanopticSegment } from '../../../src/evaluation/panoptic_quality.js';
-import { panopticIds, PanopticQuality } from '../../../src/evaluation/panoptic_quality.js';
+import { panopticIds } from '../../../src/data/coco/panoptic_png.js';
+import { PanopticQuality } from '../../../src/evaluation/panoptic_quality.js';
 import { compareValues, type Line } from '../compare.js';
 import { readJson } from './json_file.js';
 
