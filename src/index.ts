@@ -30,7 +30,7 @@ export { type MaskCrop } from './ops/mask_paste/mask_paste.js';
 export { Prediction, type BoxXyxy, type CocoResult, type Instance, type StageMilliseconds } from './structures/prediction.js';
 export type { PixelResults } from './structures/detected_instances.js';
 export type { SemanticMap } from './meta_arch/meta_architecture.js';
-export type { PanopticMap } from './semantic/combine_panoptic.js';
+export type { PanopticMap, PanopticSegment } from './semantic/combine_panoptic.js';
 export { Predictor, type PredictOptions, type PredictorOptions } from './engine/predictor.js';
 export { type ImageInput, type RawPixels } from './engine/image_input.js';
 export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';
