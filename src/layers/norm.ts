@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigError } from '../errors.js';
+import { groupNorm } from './group_norm_op.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { ONES, ZEROS } from './weight_init.js';
 
@@ -60,7 +61,7 @@ export class GroupNorm extends Module {
   private readonly bias;
 
   constructor(
-    private readonly channels: number,
+    channels: number,
     private readonly groups = 32,
   ) {
     super();
@@ -75,16 +76,7 @@ export class GroupNorm extends Module {
 
   /** @param x [N, H, W, C] @returns the same shape */
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    return tf.tidy(() => {
-      const [n, h, w] = x.shape;
-      const grouped = tf.reshape(x, [n, h, w, this.groups, this.channels / this.groups]);
-      // Row by row, then over the rows: one long float32 sum loses digits on backends that add in sequence.
-      const mean = tf.mean(tf.mean(grouped, [2, 4], true), 1, true);
-      const centred = tf.sub(grouped, mean);
-      const variance = tf.mean(tf.mean(tf.square(centred), [2, 4], true), 1, true);
-      const normal = tf.reshape(tf.mul(centred, tf.rsqrt(tf.add(variance, EPSILON))), x.shape);
-      return tf.add<tf.Tensor4D>(tf.mul(normal, tensorOf(this.weight)), tensorOf(this.bias));
-    });
+    return groupNorm(x, tensorOf<tf.Tensor1D>(this.weight), tensorOf<tf.Tensor1D>(this.bias), this.groups, EPSILON);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

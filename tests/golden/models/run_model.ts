@@ -18,6 +18,7 @@ import { compareFinalMasks, type FinalImage } from './compare_masks.js';
 import { compareSegments, tracePixels } from './compare_panoptic.js';
 import { compareTraced, type GoldenEntry } from './compare_traced.js';
 import { alignNearTies, type GoldenProposals } from './near_ties.js';
+import { runTraining } from './run_training.js';
 
 interface Call {
   inputs: string[];
@@ -38,7 +39,7 @@ export async function runModel(folder: string, only: Only, add: (line: Line) => 
   const name = `models/${basename(folder)}`;
   const manifest = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Manifest;
   if (only !== 'training') await runInference(folder, name, manifest, add);
-  if (only !== 'inference' && manifest.train) add(unsupported(name, 'train', `training is ${NOT_YET}`));
+  if (only !== 'inference' && manifest.train) await runTraining(folder, name, add);
 }
 
 async function runInference(folder: string, name: string, manifest: Manifest, add: (line: Line) => void): Promise<void> {
