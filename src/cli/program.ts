@@ -17,6 +17,7 @@ export async function buildProgram(): Promise<Command> {
     .showHelpAfterError('(run with --help for the options)');
   const commands = await Promise.all([
     import('./predict.js'),
+    import('./train.js'),
     import('./evaluate.js'),
     import('./convert.js'),
     import('./dataset.js'),

@@ -1,20 +1,20 @@
-import { join } from 'node:path';
 import type { Config } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
 import { CocoEvaluator } from '../evaluation/coco_evaluator.js';
-import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
 import { instancesOf } from '../structures/detected_instances.js';
 import { Prediction } from '../structures/prediction.js';
+import { type BatchPredictor, predictDataset } from './predict_dataset.js';
 import { swapRedBlue } from './pixel_input.js';
 import type { AboutModel } from './training_checkpoint.js';
 
 /** Detects objects in one RGB picture with a model that is still being trained (not folded). */
 export async function detect(
-  model: ProposalNetwork,
+  model: MetaArchitecture,
   image: Image,
   config: Config,
   classNames: readonly string[],
@@ -32,20 +32,19 @@ export async function detect(
 
 /** Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`) of a model on a COCO data set; NaN is absent. */
 export async function evaluateModel(
-  model: ProposalNetwork,
+  model: MetaArchitecture,
   dataset: CocoDataset,
   images: string,
   { config, classNames }: Pick<AboutModel, 'config' | 'classNames'>,
 ): Promise<Record<string, number>> {
-  // Class indices follow the ascending ids of whichever file it is.
-  const categoryIds = dataset.categories.map(({ id }) => id).sort((a, b) => a - b);
   const tasks = config.MODEL.MASK_ON ? (['bbox', 'segm'] as const) : (['bbox'] as const);
+  const predictor: BatchPredictor = {
+    classNames,
+    predict: (files) =>
+      Promise.all(files.map(async (file) => detect(model, await readImage(file, { format: 'RGB' }), config, classNames))),
+  };
   const evaluator = new CocoEvaluator(dataset, tasks);
-  for (const { id, file_name: file } of dataset.images) {
-    const image = await readImage(join(images, file), { format: 'RGB' });
-    const found = await detect(model, image, config, classNames);
-    evaluator.add(found.toCoco({ imageId: id, categoryIds }).map((result) => ({ ...result })));
-  }
+  evaluator.add(await predictDataset(predictor, dataset, images));
   const { results } = evaluator.evaluate();
   return Object.fromEntries(
     Object.entries(results).flatMap(([task, values]) =>

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Random } from '../data/random.js';
 import { ArgumentError } from '../errors.js';
-import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type BatchGradients, DivergenceGuard } from './divergence_guard.js';
 import type { Hook } from './hooks/hook.js';
@@ -18,7 +18,7 @@ export interface BatchSource {
 }
 
 /** What the trainer asks of a model: its weights by name. */
-export type TrainableModel = Pick<ProposalNetwork, 'modelParameters'>;
+export type TrainableModel = Pick<MetaArchitecture, 'modelParameters'>;
 
 /** Losses and gradients of a batch: `lossGradients` for the models here. */
 export type LossFunction<M extends TrainableModel> = (
@@ -27,7 +27,7 @@ export type LossFunction<M extends TrainableModel> = (
   random: Random,
 ) => Promise<BatchGradients>;
 
-export interface TrainerOptions<M extends TrainableModel = ProposalNetwork> {
+export interface TrainerOptions<M extends TrainableModel = MetaArchitecture> {
   readonly model: M;
   readonly optimizer: Optimizer;
   /** Factor of the learning rate at an iteration, from 0. */
@@ -69,7 +69,7 @@ export type TrainOutcome = { readonly finished: true } | { readonly finished: fa
  * A training run: takes batches, computes losses and gradients, moves the weights, and calls hooks around that. The loop itself is `train`;
  * `examples/plain_train.ts` is the same without this class.
  */
-export class Trainer<M extends TrainableModel = ProposalNetwork> {
+export class Trainer<M extends TrainableModel = MetaArchitecture> {
   /** The next iteration to make, from 0; set by a resume. */
   iteration = 0;
   /** The numbers of the run: losses, metrics, rate, times, and what hooks measure. */

@@ -1,0 +1,183 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { TrainingRun, TrainingRunOptions } from '../engine/training_run.js';
+import type { TrainOutcome } from '../engine/trainer.js';
+
+interface TrainFlags {
+  config?: string;
+  weights?: string;
+  trainJson?: string;
+  trainImages?: string;
+  valJson?: string;
+  valImages?: string;
+  output: string;
+  resume?: boolean;
+  device: string;
+  epochs?: number;
+  auto?: boolean;
+  sanity?: boolean;
+  offline?: boolean;
+  json?: boolean;
+}
+
+/** `maskrcnn train`: trains on COCO files. */
+export function register(program: Command): void {
+  program
+    .command('train')
+    .description('train on your own data in COCO format')
+    .argument('[KEY=VALUE...]', 'config keys to set, such as SOLVER.BASE_LR=0.0025')
+    .option('--config <name|file>', "a model of the zoo, or a Detectron2 config; with --resume the run's own unless given")
+    .option(
+      '--weights <file|name|none>',
+      "weights to start from: any format that convert reads; default the config's MODEL.WEIGHTS",
+    )
+    .option('--train-json <file>', 'COCO annotations to train on')
+    .option('--train-images <folder>', 'their pictures')
+    .option('--val-json <file>', 'COCO annotations to evaluate on')
+    .option('--val-images <folder>', 'their pictures')
+    .requiredOption('--output <folder>', 'where everything is written')
+    .option('--resume', 'go on from the newest checkpoint in --output')
+    .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
+    .option(
+      '--epochs <number>',
+      'passes over the pictures, in place of SOLVER.MAX_ITER; the schedule is scaled with it',
+      positive,
+    )
+    .option('--auto', 'choose batch, rate, length, sizes and more from the data, say why, and write config.yaml; keys given stay')
+    .option('--sanity', 'only try whether four pictures can be learnt by heart, in --output/sanity; exit code 1 if not')
+    .option('--offline', 'never go to the network')
+    .option('--json', 'print the log and the outcome as JSON lines')
+    .action(async (overrides: string[], flags: TrainFlags) => {
+      process.exitCode = await train(overrides, flags);
+    });
+}
+
+async function train(overrides: readonly string[], flags: TrainFlags): Promise<number> {
+  const options = await runOptions(overrides, flags);
+  if (flags.sanity) return sanity(options, flags);
+  const { prepareTraining } = await import('../engine/training_run.js');
+  const run = await prepareTraining(options);
+  const release = stopOnSignals(run, (line) => process.stderr.write(`${line}\n`));
+  try {
+    const outcome = await run.train();
+    report(run, outcome, flags);
+    if (outcome.finished) return 0;
+    return release.signal === undefined ? 0 : release.signal === 'SIGINT' ? 130 : 143;
+  } finally {
+    release.remove();
+    await run.dispose();
+  }
+}
+
+async function sanity(options: TrainingRunOptions, { json }: TrainFlags): Promise<number> {
+  const { sanityRun } = await import('../engine/sanity_run.js');
+  const result = await sanityRun(options);
+  if (json) printJson(result);
+  else if (result.passed)
+    process.stdout.write(
+      `sanity: ok, AP ${result.best.toFixed(1)} on the pictures learnt, after ${result.iterations} iterations\n`,
+    );
+  else
+    process.stdout.write(
+      `sanity: FAILED: AP ${result.best.toFixed(1)} on the pictures learnt after ${result.iterations} iterations. Look at ${result.folder}/report.html: ` +
+        'losses that fall with AP near 0 mean wrong annotations or classes; losses that stay mean a wrong rate, frozen parts or weights that do not fit.\n',
+    );
+  return result.passed ? 0 : 1;
+}
+
+/** Keys that someone set: on the command line, or in the file itself, not in its bases. */
+async function explicitKeys(overrides: readonly string[], { config, epochs }: TrainFlags): Promise<Set<string>> {
+  const given = overrides.map((override) => override.slice(0, override.indexOf('=')).trim());
+  if (config === undefined || !/\.ya?ml$/i.test(config) || !existsSync(config)) return new Set(given);
+  const keys = new Set<string>();
+  const { readYaml } = await import('../config/read_yaml.js');
+  const visit = (node: unknown, prefix: string): void => {
+    if (typeof node === 'object' && node !== null && !Array.isArray(node))
+      for (const [key, value] of Object.entries(node)) visit(value, prefix === '' ? key : `${prefix}.${key}`);
+    else keys.add(prefix);
+  };
+  visit(readYaml(await readFile(config, 'utf8'), config), '');
+  if (epochs !== undefined) for (const key of ['MAX_ITER', 'STEPS', 'WARMUP_ITERS']) keys.delete(`SOLVER.${key}`);
+  return new Set([...keys, ...given]);
+}
+
+async function runOptions(overrides: readonly string[], flags: TrainFlags): Promise<TrainingRunOptions> {
+  const [{ ArgumentError }, { resolveConfig }, { readRunArguments, writeRunArguments }] = await Promise.all([
+    import('../errors.js'),
+    import('../config/get_config.js'),
+    import('../engine/run_arguments.js'),
+  ]);
+  const print = flags.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
+  const earlier = flags.resume ? await readRunArguments(flags.output) : undefined;
+  const trainJson = flags.trainJson ?? earlier?.train.json;
+  const trainImages = flags.trainImages ?? earlier?.train.images;
+  if (trainJson === undefined || trainImages === undefined)
+    throw new ArgumentError('--train-json and --train-images say what to train on; both are needed.');
+  const valJson = flags.valJson ?? earlier?.validation?.json;
+  const valImages = flags.valImages ?? earlier?.validation?.images;
+  if ((valJson === undefined) !== (valImages === undefined)) throw new ArgumentError('--val-json and --val-images go together.');
+  const source = flags.config ?? (flags.resume ? join(flags.output, 'config.yaml') : undefined);
+  if (source === undefined) throw new ArgumentError("--config names the model; 'maskrcnn info zoo' lists those of the zoo.");
+  const { config, warnings } = resolveConfig(source, overrides);
+  for (const warning of warnings) print(`WARNING: ${warning}`);
+  const { scaleToOneDevice } = await import('../engine/solver/world_size.js');
+  scaleToOneDevice(config);
+  const files = {
+    train: { json: trainJson, images: trainImages },
+    ...(valJson !== undefined && valImages !== undefined ? { validation: { json: valJson, images: valImages } } : {}),
+  };
+  if (!flags.resume) await writeRunArguments(flags.output, files);
+  return {
+    ...files,
+    config,
+    output: flags.output,
+    resume: flags.resume ?? false,
+    device: flags.device as 'auto',
+    print,
+    ...(flags.weights === undefined ? {} : { weights: flags.weights }),
+    ...(flags.epochs === undefined ? {} : { epochs: flags.epochs }),
+    ...(flags.auto ? { auto: { explicit: await explicitKeys(overrides, flags) } } : {}),
+    ...(flags.offline ? { offline: true } : {}),
+    ...(flags.json ? { writers: [{ write: (iteration, scalars) => printJson({ ...scalars, iteration }) }] } : {}),
+  };
+}
+
+function report({ trainer, about }: TrainingRun, outcome: TrainOutcome, { output, json }: TrainFlags): void {
+  const { iterations } = trainer.options;
+  if (json) return printJson({ ...outcome, iteration: trainer.iteration, iterations, classes: about.classNames, output });
+  if (outcome.finished)
+    process.stdout.write(`done: ${iterations} iterations. Try it: maskrcnn predict PICTURE --model ${output}\n`);
+  else
+    process.stdout.write(
+      `stopped after ${trainer.iteration} of ${iterations} iterations: ${outcome.reason}. Go on with: maskrcnn train --output ${output} --resume\n`,
+    );
+}
+
+/** The first signal ends the run after its step, with a checkpoint; the second ends the process. */
+function stopOnSignals(run: TrainingRun, print: (line: string) => void): { signal: string | undefined; remove: () => void } {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const state: { signal: string | undefined; remove: () => void } = { signal: undefined, remove: () => {} };
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (state.signal !== undefined) process.exit(signal === 'SIGINT' ? 130 : 143);
+    state.signal = signal;
+    print(`${signal}: ending after this iteration with a checkpoint; once more ends at once`);
+    run.trainer.stop(signal);
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  state.remove = () => {
+    for (const signal of signals) process.off(signal, onSignal);
+  };
+  return state;
+}
+
+function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError(`"${text}" is not a number above 0.`);
+  return value;
+}

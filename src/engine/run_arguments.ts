@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { writeFileAtomic } from '../atomic_file.js';
+import { CheckpointError } from '../errors.js';
+import type { CocoFiles } from './training_run.js';
+
+/** The data that a run was started on. */
+export interface RunArguments {
+  readonly train: CocoFiles;
+  readonly validation?: CocoFiles;
+}
+
+const FILE = 'data.json';
+
+/** Notes in a run's folder which data it is on, so that it can be resumed without naming them again. */
+export async function writeRunArguments(folder: string, { train, validation }: RunArguments): Promise<void> {
+  const absolute = ({ json, images }: CocoFiles): CocoFiles => ({ json: resolve(json), images: resolve(images) });
+  const content = { train: absolute(train), ...(validation ? { validation: absolute(validation) } : {}) };
+  await writeFileAtomic(join(folder, FILE), `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** What `writeRunArguments` noted. @throws CheckpointError where there was no run */
+export async function readRunArguments(folder: string): Promise<RunArguments> {
+  const path = join(folder, FILE);
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as RunArguments;
+  } catch (cause) {
+    throw new CheckpointError(
+      `${path} cannot be read: there is no run to resume in ${folder}. Leave --resume out to start one.`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,78 @@
+import { basename, join } from 'node:path';
+import type { CocoDataset } from '../data/coco/coco_types.js';
+import { readImage } from '../data/image_io/read_image.js';
+import type { TrainLoader } from '../data/loader/index.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import { detect, evaluateModel } from './evaluate_model.js';
+import type { Hook } from './hooks/hook.js';
+import { KeepModel } from './hooks/keep_model.js';
+import { PeriodicCheckpoint } from './hooks/periodic_checkpoint.js';
+import { PeriodicEvaluation } from './hooks/periodic_evaluation.js';
+import { PeriodicWriter } from './hooks/periodic_writer.js';
+import { type AboutModel, writeModelFile } from './training_checkpoint.js';
+import type { CocoFiles, TrainingRunOptions } from './training_run.js';
+import { ConsoleWriter } from './writers/console_writer.js';
+import { JsonLinesWriter } from './writers/json_lines_writer.js';
+import { type ReportPicture, ReportWriter } from './writers/report_writer.js';
+import { TensorBoardWriter } from './writers/tensorboard_writer.js';
+
+/** Pictures in the report. */
+const SHOWN_PICTURES = 4;
+
+/** The hooks of a run: those given, evaluation or keeping of the model, log, checkpoints, those that come last. */
+export function hooksOf(
+  { output, validation, hooks = [], lastHooks = [], writers = [], logPeriod = 20 }: TrainingRunOptions,
+  about: AboutModel,
+  model: ProposalNetwork,
+  judged: CocoDataset | undefined,
+  shown: readonly string[],
+  print: (line: string) => void,
+): Hook[] {
+  const { SOLVER, TEST, MODEL } = about.config;
+  const keepModel = () => writeModelFile(join(output, 'model.safetensors'), model.modelParameters(), about);
+  const keeping =
+    judged && validation
+      ? new PeriodicEvaluation({
+          period: TEST.EVAL_PERIOD,
+          metric: TEST.BEST_METRIC || (MODEL.MASK_ON ? 'segm/AP' : 'bbox/AP'),
+          patience: TEST.PATIENCE,
+          evaluate: () => evaluateModel(model, judged, validation.images, about),
+          onBest: keepModel,
+        })
+      : new KeepModel(SOLVER.CHECKPOINT_PERIOD, keepModel);
+  const saving = new PeriodicCheckpoint({
+    folder: output,
+    period: SOLVER.CHECKPOINT_PERIOD,
+    keep: SOLVER.KEEP_CHECKPOINTS,
+    about,
+    onSaved: (path) => print(`saved ${path}`),
+  });
+  const metrics = join(output, 'metrics.jsonl');
+  const page = new ReportWriter({
+    path: join(output, 'report.html'),
+    metrics,
+    title: output,
+    pictures: () => predictSome(model, shown, about),
+  });
+  const all = [new ConsoleWriter(print), new JsonLinesWriter(metrics), new TensorBoardWriter(output), page, ...writers];
+  return [...hooks, keeping, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
+}
+
+/** A few pictures for the report: of the validation set where there is one. */
+export function shownPictures(judged: CocoDataset | undefined, validation: CocoFiles | undefined, loader: TrainLoader): string[] {
+  const files =
+    judged && validation
+      ? judged.images.map(({ file_name: file }) => join(validation.images, file))
+      : loader.dataset.records.map(({ file_name: file }) => file);
+  return files.slice(0, SHOWN_PICTURES);
+}
+
+async function predictSome(model: ProposalNetwork, files: readonly string[], about: AboutModel): Promise<ReportPicture[]> {
+  const pictures: ReportPicture[] = [];
+  for (const file of files) {
+    const found = await detect(model, await readImage(file, { format: 'RGB' }), about.config, about.classNames);
+    const sure = found.filter(({ score }) => score >= 0.5);
+    pictures.push({ caption: `${basename(file)}: ${sure.length} objects from score 0.5`, png: await sure.draw().toPng() });
+  }
+  return pictures;
+}

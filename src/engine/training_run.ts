@@ -1,0 +1,242 @@
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../atomic_file.js';
+import { startBackend, type Device } from '../backends/select.js';
+import { readCheckpoint } from '../checkpoint/read.js';
+import { type Config, dumpConfig } from '../config/index.js';
+import type { CocoDataset } from '../data/coco/coco_types.js';
+import { datasetRecords } from '../data/coco/dataset_records.js';
+import { readCocoDataset } from '../data/coco/read_coco.js';
+import { trainSamplesFromConfig, type LoaderState, type TrainLoader } from '../data/loader/index.js';
+import { readImage } from '../data/image_io/read_image.js';
+import { Random } from '../data/random.js';
+import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
+import { buildModel } from '../meta_arch/build_model.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
+import { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { Hook } from './hooks/hook.js';
+import { localWeights } from './load_model.js';
+import { lossGradients } from './loss_gradients.js';
+import { applyAutoRecipe } from './recipe/auto_recipe.js';
+import { datasetFacts } from './recipe/dataset_facts.js';
+import { preflight } from './recipe/preflight.js';
+import { lrSchedule } from './solver/lr_schedule.js';
+import { iterationsOfEpochs, scaleSchedule } from './solver/scale_schedule.js';
+import { optimizerFromConfig } from './solver/optimizer.js';
+import { WeightAverage } from './solver/weight_average.js';
+import { giveStartWeights } from './start_weights.js';
+import { type AboutModel, findLastCheckpoint, readTrainingCheckpoint, restoreTrainer } from './training_checkpoint.js';
+import { Trainer, type TrainOutcome } from './trainer.js';
+import { hooksOf, shownPictures } from './training_hooks.js';
+import type { Writer } from './writers/writer.js';
+
+/** A COCO annotation file and the folder of its pictures. */
+export interface CocoFiles {
+  readonly json: string;
+  readonly images: string;
+}
+
+/** What a run is made from. */
+export interface TrainingRunOptions {
+  /** Number of classes and seed are filled in. */
+  readonly config: Config;
+  /** A file, a zoo name or an address; `none` for random weights; MODEL.WEIGHTS of the config unless given. */
+  readonly weights?: string;
+  readonly train: CocoFiles;
+  /** Evaluated on, now and then. */
+  readonly validation?: CocoFiles;
+  /** The run's folder. */
+  readonly output: string;
+  /** Passes over the pictures, in place of SOLVER.MAX_ITER; the steps of the schedule are scaled with it. */
+  readonly epochs?: number;
+  /** Goes on from the newest checkpoint in the folder. */
+  readonly resume?: boolean;
+  readonly device?: Device;
+  readonly offline?: boolean;
+  /** Takes lines for people. */
+  readonly print?: (line: string) => void;
+  /** Further writers, behind those for the console and the files. */
+  readonly writers?: readonly Writer[];
+  /** Further hooks, before those that evaluate and save. */
+  readonly hooks?: readonly Hook[];
+  /** Further hooks, behind those that evaluate and write the log. */
+  readonly lastHooks?: readonly Hook[];
+  /** Choose the recipe from the data; keys in `explicit` stay. */
+  readonly auto?: { readonly explicit: ReadonlySet<string> };
+  /** Steps between lines of the log; 20 unless given. */
+  readonly logPeriod?: number;
+}
+
+/** A run that is ready to start, or has ended. */
+export interface TrainingRun {
+  readonly trainer: Trainer<ProposalNetwork>;
+  readonly model: ProposalNetwork;
+  readonly about: AboutModel;
+  readonly loader: TrainLoader;
+  /** Runs it. */
+  train(): Promise<TrainOutcome>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Prepares a training on COCO files as `maskrcnn train` runs it: data, model, first weights or the newest checkpoint, optimiser, schedule,
+ * log, evaluation and checkpoints. The folder gets `config.yaml` and, once there is one, `model.safetensors`: `Predictor.load(folder)` reads both.
+ * @throws DatasetError, ConfigError, CheckpointError, BackendError before the first step
+ */
+export async function prepareTraining(options: TrainingRunOptions): Promise<TrainingRun> {
+  const { output, train, validation, resume = false } = options;
+  const config = structuredClone(options.config);
+  const print = options.print ?? (() => {});
+  const backend = await startBackend(options.device ?? 'auto');
+  if (config.SEED < 0) config.SEED = Math.floor(Math.random() * 2 ** 31);
+  const startsRandom = (options.weights ?? (config.MODEL.WEIGHTS || 'none')) === 'none';
+  if (options.auto && !resume) await chooseRecipe(config, options, !startsRandom, print);
+  const resumed = resume ? await newestCheckpoint(output) : undefined;
+  const loader = await trainSamplesFromConfig(config, {
+    ...train,
+    seed: config.SEED,
+    ...(resumed ? { state: resumed.state.batches as LoaderState } : {}),
+  });
+  const { classes, categoryIds, messages } = loader.dataset;
+  for (const message of messages) print(message);
+  config.MODEL.ROI_HEADS.NUM_CLASSES = classes.length;
+  if (options.epochs !== undefined && !options.auto && !resume)
+    scaleSchedule(config, iterationsOfEpochs(config, options.epochs, loader.dataset.records.length));
+  const about: AboutModel = {
+    config,
+    classNames: classes,
+    categoryIds: [...categoryIds].sort((a, b) => a[1] - b[1]).map(([id]) => id),
+  };
+  const judged = validation && (await validationSet(validation, classes));
+  const random = new Random(config.SEED);
+  const model = trainable(buildModel(config), config);
+  print(`device ${backend.device}, seed ${config.SEED}, ${loader.dataset.records.length} pictures, ${classes.length} classes`);
+  if (!resumed) {
+    await startFrom(model, options, config, random, print);
+    const { records, withoutObjects } = loader.dataset;
+    const facts = datasetFacts(records, classes, withoutObjects);
+    const picture = await readImage(records[0].file_name, { format: 'RGB' });
+    const checks = preflight({
+      config,
+      facts,
+      parameters: model.modelParameters(),
+      pretrained: !startsRandom,
+      picture,
+      memory: machineMemory(),
+    });
+    for (const fact of checks.facts) print(`  ${fact}`);
+    for (const warning of checks.warnings) print(`WARNING: ${warning}`);
+  }
+  const average =
+    config.SOLVER.EMA_DECAY > 0
+      ? new WeightAverage(
+          model.modelParameters().filter((p) => p.trainable),
+          config.SOLVER.EMA_DECAY,
+        )
+      : undefined;
+  const optimizer = optimizerFromConfig(config, model.modelParameters());
+  const trainer = new Trainer({
+    model,
+    optimizer,
+    schedule: lrSchedule(config),
+    learningRate: config.SOLVER.BASE_LR,
+    batches: loader,
+    iterations: config.SOLVER.MAX_ITER,
+    random: random.fork(1),
+    accumulate: config.SOLVER.ACCUMULATE,
+    loss: lossGradients,
+    divergenceFolder: output,
+    hooks: hooksOf(options, about, model, judged, shownPictures(judged, validation, loader), print),
+    ...(average ? { average } : {}),
+  });
+  if (resumed) {
+    restoreTrainer(trainer as unknown as Trainer, resumed);
+    print(`resumed at ${trainer.iteration} of ${config.SOLVER.MAX_ITER} iterations from ${resumed.checkpoint.source}`);
+  }
+  await writeFileAtomic(join(output, 'config.yaml'), dumpConfig(config));
+  return {
+    trainer,
+    model,
+    about,
+    loader,
+    train: () => trainer.train(),
+    async dispose() {
+      await loader.close();
+      optimizer.dispose();
+      average?.dispose();
+      model.dispose();
+    },
+  };
+}
+
+async function chooseRecipe(
+  config: Config,
+  options: TrainingRunOptions,
+  pretrained: boolean,
+  print: (line: string) => void,
+): Promise<void> {
+  const { json, images } = options.train;
+  const { records, thingClasses } = datasetRecords(await readCocoDataset(json), images, { name: json });
+  const choices = applyAutoRecipe(config, datasetFacts(records, thingClasses), {
+    pretrained,
+    evaluated: options.validation !== undefined,
+    explicit: options.auto?.explicit ?? new Set(),
+    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
+  });
+  print('recipe:');
+  for (const { key, value, why } of choices) print(`  ${key}=${JSON.stringify(value)}  ${why}`);
+}
+
+/** Bytes that this process may use. */
+function machineMemory(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** @throws ConfigError for a model that has no losses here */
+function trainable(model: MetaArchitecture, config: Config): ProposalNetwork {
+  if (model instanceof ProposalNetwork) return model;
+  model.dispose();
+  throw new ConfigError(
+    `MODEL.META_ARCHITECTURE ${config.MODEL.META_ARCHITECTURE} cannot be trained here; expected GeneralizedRCNN.`,
+  );
+}
+
+async function newestCheckpoint(output: string): ReturnType<typeof readTrainingCheckpoint> {
+  const path = await findLastCheckpoint(output);
+  if (path === undefined)
+    throw new CheckpointError(
+      `${output} has no checkpoint to resume from; leave --resume out to start, or name the folder of the run.`,
+    );
+  return readTrainingCheckpoint(path);
+}
+
+async function startFrom(
+  model: ProposalNetwork,
+  options: TrainingRunOptions,
+  config: Config,
+  random: Random,
+  print: (line: string) => void,
+): Promise<void> {
+  const reference = options.weights ?? (config.MODEL.WEIGHTS || 'none');
+  const path = reference === 'none' ? undefined : await localWeights(reference, options.offline ? { offline: true } : {});
+  const { loaded, fresh } = giveStartWeights(
+    model.modelParameters(),
+    path === undefined ? undefined : await readCheckpoint(path),
+    random.fork(0),
+  );
+  if (path === undefined) return print('weights: random');
+  print(`weights: ${loaded} tensors of ${path}`);
+  for (const { part, why } of fresh) print(`WARNING: ${part} starts from random values: it ${why}`);
+}
+
+/** The validation set. @throws DatasetError where its classes are not those of the training set */
+async function validationSet({ json }: CocoFiles, classes: readonly string[]): Promise<CocoDataset> {
+  const dataset = await readCocoDataset(json);
+  const names = [...dataset.categories].sort((a, b) => a.id - b.id).map(({ name }) => name);
+  if (names.join('\n') !== classes.join('\n'))
+    throw new DatasetError(
+      `The classes differ: the training set has ${classes.join(', ')}; ${json} has ${names.join(', ')}. Make both files with the same categories.`,
+    );
+  return dataset;
+}

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../src/checkpoint/read.js';
+import { runCommandLine } from '../../src/cli/program.js';
+import { Predictor } from '../../src/engine/predictor.js';
+import { readMetrics } from '../../src/engine/writers/json_lines_writer.js';
+import { runMain } from './run_main.js';
+import { TINY_CONFIG, writeTinyData } from './tiny_data.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'train-'));
+const config = join(folder, 'tiny.yaml');
+let data: ReturnType<typeof writeTinyData>;
+
+beforeAll(() => {
+  data = writeTinyData(folder);
+  writeFileSync(config, TINY_CONFIG);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const start = (output: string, ...more: string[]): string[] => [
+  ...['train', '--config', config, '--weights', 'none', '--train-json', data.json, '--train-images', data.images],
+  ...['--output', join(folder, output), '--device', 'wasm', ...more],
+];
+
+async function weightsOf(output: string, iteration: number): Promise<Map<string, Float32Array>> {
+  const { tensors } = await readCheckpoint(
+    join(folder, output, `checkpoints/iteration_${String(iteration).padStart(7, '0')}.safetensors`),
+  );
+  return new Map([...tensors].map(([name, tensor]) => [name, tensor.toFloat32()]));
+}
+
+describe('maskrcnn train', () => {
+  it('trains, evaluates, keeps a folder that predict reads, and goes on bit by bit', { timeout: 600_000 }, async () => {
+    const validation = ['--val-json', data.val, '--val-images', data.images];
+    const whole = await runMain(start('whole', ...validation));
+    expect(whole.err).toBe('');
+    expect(whole.code).toBe(0);
+    expect(whole.out).toMatch(/heads for 2 classes: box_predictor\.cls_score \[3, 32\]/);
+    expect(whole.out).toMatch(/iter: 3 {2}total_loss: /);
+    expect(readdirSync(join(folder, 'whole')).sort()).toEqual(
+      expect.arrayContaining(['config.yaml', 'last_checkpoint', 'metrics.jsonl', 'model.safetensors', 'report.html']),
+    );
+    const rows = await readMetrics(join(folder, 'whole', 'metrics.jsonl'));
+    expect(rows.at(-1)).toMatchObject({ iteration: 3, lr: 0.0025 });
+    const page = readFileSync(join(folder, 'whole', 'report.html'), 'utf8');
+    expect(page).toContain('uPlot');
+    expect(page).not.toMatch(/(src|href)="https?:/);
+    const stored = await readCheckpoint(join(folder, 'whole', 'model.safetensors'));
+    expect(stored.metadata).toMatchObject({ class_names: '["red","blue"]', category_ids: '[10,20]' });
+
+    const predictor = await Predictor.load(join(folder, 'whole'), { device: 'wasm' });
+    expect(predictor.classNames).toEqual(['red', 'blue']);
+    await predictor.predict(join(data.images, '0.png'));
+    predictor.dispose();
+
+    expect((await runMain(start('parts', 'SOLVER.MAX_ITER=2'))).code).toBe(0);
+    const rest = await runMain(['train', '--resume', '--output', join(folder, 'parts'), '--device', 'wasm', 'SOLVER.MAX_ITER=4']);
+    expect(rest.out).toMatch(/resumed at 2 of 4 iterations/);
+    expect(rest.code).toBe(0);
+    expect(await weightsOf('parts', 4)).toEqual(await weightsOf('whole', 4));
+  });
+
+  it('ends with a checkpoint on SIGINT, and a killed run goes on from its last one', { timeout: 600_000 }, async () => {
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+    const run = (args: string[], signal: NodeJS.Signals) =>
+      new Promise<{ code: number | null; out: string }>((resolve) => {
+        const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+        let out = '';
+        child.stdout.on('data', (chunk: Buffer) => {
+          const before = out;
+          out += chunk.toString();
+          // The first checkpoint is there.
+          if (/saved/.test(out) && !/saved/.test(before)) child.kill(signal);
+        });
+        child.on('close', (code) => resolve({ code, out }));
+      });
+    const long = ['SOLVER.MAX_ITER=1000', 'SOLVER.CHECKPOINT_PERIOD=1'];
+    const killed = await run(start('signals', ...long), 'SIGKILL');
+    expect(killed.code).toBeNull();
+    const output = join(folder, 'signals');
+    const again = await run(['train', '--resume', '--output', output, '--device', 'wasm'], 'SIGINT');
+    expect(again.code).toBe(130);
+    expect(again.out).toMatch(/resumed at [1-9]\d* of 1000/);
+    expect(again.out).toMatch(/stopped after \d+ of 1000 iterations: SIGINT\. Go on with: maskrcnn train --output .* --resume/);
+    const last = readFileSync(join(output, 'last_checkpoint'), 'utf8').trim();
+    expect((await readCheckpoint(join(output, last))).metadata.iteration).toMatch(/^\d+$/);
+    expect(readdirSync(join(output, 'checkpoints')).filter((name) => !name.endsWith('.tmp')).length).toBeLessThanOrEqual(3);
+  });
+
+  it('says before the first step what cannot work', async () => {
+    const other = writeTinyData(join(folder, 'other'), 2, ['red', 'green']);
+    const errors: string[] = [];
+    const run = (args: string[]) => runCommandLine(args, { out: () => {}, err: (text) => errors.push(text) });
+    expect(await run(start('mixed', '--val-json', other.val, '--val-images', other.images))).toBe(1);
+    expect(errors.join('')).toMatch(/The classes differ: the training set has red, blue; .*val\.json has red, green/);
+    errors.length = 0;
+    expect(await run(['train', '--resume', '--output', join(folder, 'nowhere')])).toBe(1);
+    expect(errors.join('')).toMatch(/there is no run to resume/);
+    errors.length = 0;
+    expect(await run(start('epochs', '--epochs', '-1'))).toBe(1);
+    expect(errors.join('')).toMatch(/--epochs.*"-1" is not a number above 0/s);
+  });
+});
