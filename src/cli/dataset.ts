@@ -3,6 +3,7 @@ import { registerCheck } from './dataset_check.js';
 import { registerCombine } from './dataset_combine.js';
 import { registerConvert } from './dataset_convert.js';
 import { registerLook } from './dataset_look.js';
+import { registerPreview } from './dataset_preview.js';
 
 /** `maskrcnn dataset`: look at, check, mend, divide and convert COCO data sets. Each group of subcommands has a file of its own. */
 export function register(program: Command): void {
@@ -11,6 +12,7 @@ export function register(program: Command): void {
     .description('check, describe, browse, split, merge, remap, import and export data sets');
   registerCheck(dataset);
   registerLook(dataset);
+  registerPreview(dataset);
   registerCombine(dataset);
   registerConvert(dataset);
 }

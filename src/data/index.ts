@@ -5,6 +5,7 @@ export * from './dataset_mapper.js';
 export * from './dataset/index.js';
 export * from './image_io/read_image.js';
 export * from './loader/index.js';
+export * from './mix/index.js';
 export * from './random.js';
 export * from './resize/resize.js';
 export * from './rle/index.js';

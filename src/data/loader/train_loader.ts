@@ -4,7 +4,7 @@ import type { DatasetRecord } from '../coco/dataset_records.js';
 import { Random } from '../random.js';
 import { BatchStream, type BatchState, type Draw } from '../samplers/batches.js';
 import type { Sampler } from '../samplers/sampler.js';
-import type { SampleSource } from './sample_source.js';
+import type { MixOptions, SampleSource } from './sample_source.js';
 
 /** Where a loader stands, after the batches handed out; plain JSON for a checkpoint. */
 export interface LoaderState {
@@ -39,6 +39,8 @@ export interface TrainLoaderOptions {
   readonly groupByAspectRatio?: boolean;
   /** Batches made ahead; default 0: a batch is begun when it is asked for. */
   readonly prefetch?: number;
+  /** Samples made of several pictures; the source must know the same. */
+  readonly mix?: MixOptions;
   /** Goes on where an earlier loader stood. */
   readonly state?: LoaderState;
 }
@@ -123,9 +125,22 @@ export class TrainLoader implements AsyncIterableIterator<TrainingSample[]> {
   }
 
   private make({ index, position }: Draw): Promise<TrainingSample> {
-    return this.options.source.make({ record: this.dataset.records[index], random: this.random.fork(position).state });
+    const { dataset, source, mix } = this.options;
+    const random = this.random.fork(position);
+    const { state } = random;
+    const record = dataset.records[index];
+    if (!mix) return source.make({ record, random: state });
+    // The other pictures are drawn here, so that a task holds all that its sample depends on.
+    const partners = random.fork(PARTNERS);
+    const other = (): DatasetRecord => dataset.records[partners.integer(dataset.records.length)];
+    const four = partners.next() < (mix.mosaic?.probability ?? 0) ? [other(), other(), other()] : undefined;
+    const paste = partners.next() < (mix.copyPaste?.probability ?? 0) ? other() : undefined;
+    return source.make({ record, random: state, ...(four ? { mosaic: four } : {}), ...(paste ? { paste } : {}) });
   }
 }
 
 /** Keeps the numbers of augmentation apart from those of the sampler, which has the same seed. */
 const SAMPLES = 1;
+
+/** And the choice of further pictures apart from both. */
+const PARTNERS = 2;

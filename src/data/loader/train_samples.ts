@@ -5,7 +5,7 @@ import { readCocoDataset } from '../coco/read_coco.js';
 import { datasetRecords, withKeypoints, withoutCrowdOnly } from '../coco/dataset_records.js';
 import { RepeatFactorTrainingSampler, repeatFactors } from '../samplers/repeat_factor.js';
 import { RandomSubsetTrainingSampler, TrainingSampler, type Sampler } from '../samplers/sampler.js';
-import { InProcessSource } from './sample_source.js';
+import { InProcessSource, type MixOptions } from './sample_source.js';
 import { WorkerPool } from './worker_pool.js';
 import { TrainLoader, type LoadedDataset, type LoaderState } from './train_loader.js';
 
@@ -22,6 +22,8 @@ export interface TrainSamplesOptions {
   readonly workers?: number;
   /** Batches made ahead; default 2 with threads and 0 without. */
   readonly prefetch?: number;
+  /** Samples made of several pictures: mosaics, and objects pasted from other pictures. */
+  readonly mix?: MixOptions;
   /** Pictures a batch; default SOLVER.IMS_PER_BATCH. */
   readonly batchSize?: number;
   /** Share of the pictures, for DATALOADER.SAMPLER_TRAIN RandomSubsetTrainingSampler. */
@@ -34,9 +36,9 @@ export interface TrainSamplesOptions {
  * @throws DatasetError when the data set cannot be read or no picture is left, ConfigError for settings that do not fit
  */
 export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesOptions): Promise<TrainLoader> {
-  const { seed, state, workers = 0, prefetch = workers > 0 ? 2 : 0 } = options;
+  const { seed, state, mix, workers = 0, prefetch = workers > 0 ? 2 : 0 } = options;
   const { dataset, flips } = await loadDataset(cfg, options);
-  const sourceOptions = { config: cfg, ...(flips ? { keypointFlipIndices: flips } : {}) };
+  const sourceOptions = { config: cfg, ...(flips ? { keypointFlipIndices: flips } : {}), ...(mix ? { mix } : {}) };
   // Made here in any case: settings that do not fit are told now, not by a thread later.
   const inProcess = new InProcessSource(sourceOptions);
   const sampler = trainSampler(cfg, dataset, options);
@@ -49,6 +51,7 @@ export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesO
     prefetch,
     batchSize: options.batchSize ?? cfg.SOLVER.IMS_PER_BATCH,
     groupByAspectRatio: cfg.DATALOADER.ASPECT_RATIO_GROUPING,
+    ...(mix ? { mix } : {}),
     ...(state ? { state } : {}),
   });
 }

@@ -101,6 +101,20 @@ describe('trainSamplesFromConfig', () => {
     await expect(open(6, state)).rejects.toThrow('seed 5, not 6');
   });
 
+  it('mixes pictures as drawn from the seed', async () => {
+    const mix = { mosaic: { probability: 0.5, height: 30, width: 50 }, copyPaste: { probability: 0.5 } };
+    const options = { ...files, seed: 8, mix, batchSize: 1 };
+    const first = (await take(await trainSamplesFromConfig(config(), options), 30)).flat();
+    const again = (await take(await trainSamplesFromConfig(config(), options), 30)).flat();
+    expect(again).toEqual(first);
+    const mosaics = first.filter((s) => s.height === 30 && s.width === 50).length;
+    // 30 coins: beyond 5 and 25 once in ten thousand seeds.
+    expect(mosaics).toBeGreaterThan(5);
+    expect(mosaics).toBeLessThan(25);
+    const noMasks = trainSamplesFromConfig(config('MODEL.MASK_ON=False'), options);
+    await expect(noMasks).rejects.toThrow('set MODEL.MASK_ON');
+  });
+
   it('names the file of a picture that cannot be read, and goes on after it', async () => {
     const other = await writeDataset(4);
     writeFileSync(join(other.folder, 'picture_2.png'), 'no picture');
