@@ -54,7 +54,7 @@ export function registerPreview(dataset: Command): void {
           ...(flags.copyPaste > 0 ? { copyPaste: { probability: flags.copyPaste } } : {}),
         },
       });
-      const samples = await withProgress('Making samples', flags.count, async (tick) => {
+      const samples = await withProgress('making samples', 'samples', flags.count, async (tick) => {
         const made = [];
         for (let i = 0; i < flags.count; i++) {
           made.push(...((await loader.next()).value ?? []));

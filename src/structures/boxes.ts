@@ -10,11 +10,6 @@ export function nonemptyBoxes(boxes: Float32Array, threshold = 0): boolean[] {
   return rows(boxes, ([x0, y0, x1, y1]) => Math.fround(x1 - x0) > threshold && Math.fround(y1 - y0) > threshold);
 }
 
-/** Width times height; negative for a box with one side upside down. */
-export function boxAreas(boxes: Float32Array): Float32Array {
-  return Float32Array.from(rows(boxes, ([x0, y0, x1, y1]) => Math.fround(x1 - x0) * Math.fround(y1 - y0)));
-}
-
 /** [N * 2] x and y of the centres. */
 export function boxCenters(boxes: Float32Array): Float32Array {
   return Float32Array.from(rows(boxes, ([x0, y0, x1, y1]) => [Math.fround(x0 + x1) / 2, Math.fround(y0 + y1) / 2]).flat());

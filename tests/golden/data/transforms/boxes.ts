@@ -1,5 +1,6 @@
 import { BoxMode, convertBox } from '../../../../src/data/annotations/index.js';
-import { boxAreas, boxCenters, boxesInside, clipBoxes, nonemptyBoxes, scaleBoxes } from '../../../../src/structures/boxes.js';
+import { boxCenters, boxesInside, clipBoxes, nonemptyBoxes, scaleBoxes } from '../../../../src/structures/boxes.js';
+import { boxAreas, pairwiseIou } from '../../../../src/structures/pairwise_iou.js';
 import { compareNumbers, compareValues, type Line } from '../../compare.js';
 import { readJson } from '../json_file.js';
 
@@ -25,6 +26,7 @@ interface Golden {
   centers: number[][];
   inside: { size_hw: [number, number]; threshold: number; out: boolean[] };
   scale: { x: number; y: number; out: number[][] };
+  iou: { a: number[][]; b: number[][]; out: number[][] };
 }
 
 /** Box modes and box arithmetic. */
@@ -62,4 +64,6 @@ export async function runBoxes(folder: string, caseName: string, add: (line: Lin
   const { inside, scale } = golden;
   add(compareValues(where('inside'), boxesInside(boxes, ...inside.size_hw, inside.threshold), inside.out, { abs: 0 }));
   add(compareNumbers(where('scale'), scaleBoxes(boxes, scale.x, scale.y), scale.out.flat(), { abs: 1e-4 }));
+  const [a, b] = [golden.iou.a, golden.iou.b].map((list) => Float32Array.from(list.flat()));
+  add(compareNumbers(where('iou'), pairwiseIou(a!, b!), golden.iou.out.flat(), { abs: 1e-5 }));
 }

@@ -1,5 +1,6 @@
 import { keypointTargets, maskArea, maskBox } from '../../../../src/data/annotations/index.js';
 import { decodeRle, encodeRle, polygonsToRle, rleFromString, rleToString } from '../../../../src/data/rle/index.js';
+import { maskTarget } from '../../../../src/roi_heads/mask_targets.js';
 import type { MaskAnnotation } from '../../../../src/structures/training_sample.js';
 import { compareNumbers, compareValues, type Line } from '../../compare.js';
 import { readJson } from '../json_file.js';
@@ -12,6 +13,10 @@ interface Rle {
 interface Golden {
   masks: {
     polygons: number[][];
+    box: number[];
+    mask_size: number;
+    polygon_target_rle: Rle;
+    bitmask_target_rle: Rle;
     polygon_area: number;
     polygon_bbox: number[];
     bitmask_hw: [number, number];
@@ -35,6 +40,17 @@ export async function runTargets(folder: string, caseName: string, add: (line: L
     add(compareValues(where('bitmask_rle'), rleToString(rle), c.bitmask_rle.counts, { abs: 0 }));
     const bitmap: MaskAnnotation = { kind: 'bitmap', bitmap: decodeRle(rleFromString(c.bitmask_rle.counts, c.bitmask_rle.size)) };
     add(compareNumbers(where('bitmask_bbox'), maskBox(bitmap, c.bitmask_hw[1]), c.bitmask_bbox, { abs: 0 }));
+    const target = (mask: MaskAnnotation): Uint8Array => {
+      const out = new Float32Array(c.mask_size ** 2);
+      maskTarget(mask, Float32Array.from(c.box), 0, c.mask_size, c.bitmask_hw[1], out, 0);
+      return Uint8Array.from(out);
+    };
+    const expected = (rle: Rle): Uint8Array => decodeRle(rleFromString(rle.counts, rle.size));
+    add(compareNumbers(where('polygon_target'), target(outline), expected(c.polygon_target_rle), { abs: 0 }));
+    const [ours, theirs] = [target(bitmap), expected(c.bitmask_target_rle)];
+    const different = ours.reduce((n, v, k) => n + (v === theirs[k] ? 0 : 1), 0);
+    const ok = different <= 0.01 * ours.length;
+    add({ ...where('bitmask_target'), tolerance: '1 % of the pixels', maxAbs: different, ok });
     const again = rleToString(encodeRle(bitmap.bitmap, ...c.bitmask_hw, 'row'));
     add(compareValues(where('bitmask'), again, c.bitmask_rle.counts, { abs: 0 }));
   });
