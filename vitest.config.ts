@@ -2,13 +2,20 @@ import { defineConfig } from 'vitest/config';
 import { softwareVulkan } from './tests/software_vulkan.js';
 
 // `npm run test:webgpu`: the device-independent tables once more, on webgpu alone and in processes of its own.
+// `npm run test:browser`: the library and the page in a real Chromium; builds bundles, so it takes a minute.
+const INCLUDED: Record<string, string[]> = {
+  webgpu: ['tests/backends/webgpu.test.ts', 'tests/ops/**/*.test.ts'],
+  browser: ['tests/browser/**/*.test.ts'],
+};
+
 export default defineConfig(({ mode }) => ({
   test: {
     // One backend per process: the native addon cannot be loaded in worker threads.
     pool: 'forks',
-    include: mode === 'webgpu' ? ['tests/backends/webgpu.test.ts', 'tests/ops/**/*.test.ts'] : ['tests/**/*.test.ts'],
+    include: INCLUDED[mode] ?? ['tests/**/*.test.ts'],
+    exclude: mode === 'browser' ? [] : ['tests/browser/**'],
     testTimeout: 120_000,
-    hookTimeout: 120_000,
+    hookTimeout: mode === 'browser' ? 600_000 : 120_000,
     env: mode === 'webgpu' ? { MASKRCNN_TEST_DEVICES: 'webgpu', ...softwareVulkan() } : {},
   },
 }));

@@ -1,4 +1,4 @@
-import type { GoldenTensor } from './safetensors_file.js';
+import type { GoldenTensor } from './golden_tensors.js';
 
 /** How far a value may be off: `abs` everywhere, plus `rel` of the expected magnitude. */
 export interface Tolerance {

@@ -6,6 +6,7 @@ import type { LevelRange } from './levels.js';
 import './cpu.js';
 import './tensorflow.js';
 import './wasm.js';
+import './webgl.js';
 import './webgpu.js';
 
 export type { RoiAlignOptions } from './geometry.js';

@@ -1,5 +1,5 @@
 import type { Line, Numbers } from '../compare.js';
-import type { GoldenTensor, SafetensorsFile } from '../safetensors_file.js';
+import type { GoldenTensor, GoldenTensors } from '../golden_tensors.js';
 
 interface Entry {
   tensor?: string;
@@ -35,7 +35,7 @@ export class CaseView {
   constructor(
     private readonly cases: readonly OpsCase[],
     private readonly index: number,
-    private readonly file: SafetensorsFile | undefined,
+    private readonly file: GoldenTensors | undefined,
   ) {}
 
   get golden(): OpsCase {

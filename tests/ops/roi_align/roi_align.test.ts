@@ -3,117 +3,34 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError } from '../../../src/errors.js';
 import type { RoiAlignOptions } from '../../../src/ops/roi_align/geometry.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
-import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
 import { roiAlign } from '../../../src/ops/roi_align/roi_align.js';
 import { toNchw, toNhwc } from '../../golden/layout.js';
 import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
 import { maxDifference } from '../max_difference.js';
+import { compareManyMaps, compareWithLoops, PROBLEMS, problem } from './problems.js';
 
 type Shape4 = [number, number, number, number];
 
 const singles = goldenCases('roi_align').filter(({ view }) => view.wants('output'));
 const poolers = goldenCases('roi_pooler').filter(({ view }) => view.wants('output'));
 
-/** Repeatable numbers in [-1, 1). */
-function noise(length: number, seed: number): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return state / 2 ** 31;
-  });
-}
-
-/** A pyramid of two images with regions inside, outside, inverted and degenerate. */
-function problem(channels: number, samplingRatio: number, aligned: boolean) {
-  const shapes: Shape4[] = [
-    [2, 24, 31, channels],
-    [2, 12, 16, channels],
-    [2, 1, 1, channels],
-  ];
-  const maps = shapes.map((shape, level) =>
-    noise(
-      shape.reduce((a, b) => a * b),
-      level + 1,
-    ),
-  );
-  const random = noise(400, 9);
-  const rows: number[][] = [];
-  for (let r = 0; r < 60; r++) {
-    const [a, b, c, d] = random.subarray(4 * r, 4 * r + 4);
-    rows.push([r % 2, 60 + 90 * a, 50 + 70 * b, 60 + 90 * a + 60 * (c + 0.8), 50 + 70 * b + 60 * (d + 0.8)]);
-  }
-  rows.push(
-    [0, 0, 0, 124, 96],
-    [1, -900, -900, -800, -800],
-    [0, 500, 10, 600, 20],
-    [1, 30, 30, 30, 30],
-    [0, 50, 50, 20, 20],
-    [1, -3, -3, 130, 99],
-  );
-  rows.push([0, NaN, 0, 10, 10], [0, 0, 0, Infinity, 10]);
-  const levels = Int32Array.from(rows, (_, r) => (r === 5 ? -1 : r % 3));
-  const o: RoiAlignOptions = { outputSize: [7, 5], spatialScales: [1 / 4, 1 / 8, 1 / 128], samplingRatio, aligned };
-  return { shapes, maps, rois: Float32Array.from(rows.flat()), levels, o };
-}
-
 describe.each(devices)('RoIAlign on %s', (device) => {
   beforeAll(() => useDevice(device));
 
-  it.each([
-    [5, 0, true],
-    [16, 0, true],
-    [23, 2, true],
-    [36, 0, false],
-    [4, 3, false],
-  ])('equals the plain loops: %i channels, sampling ratio %i, aligned %s', async (channels, samplingRatio, aligned) => {
-    const { shapes, maps, rois, levels, o } = problem(channels, samplingRatio, aligned);
-    const features = maps.map((map, level) => tf.tensor4d(map.slice(), shapes[level]));
-    const regions = tf.tensor2d(rois, [levels.length, 5]);
-    const before = tf.memory().numTensors;
-    const out = multilevelRoiAlign(features, regions, levels, o);
-    expect(tf.memory().numTensors).toBe(before + 1);
-    expect(out.shape).toEqual([levels.length, 7, 5, channels]);
-    expect(maxDifference(await out.data(), roiAlignReference(maps, shapes, rois, levels, o))).toBeLessThan(1e-6);
-
-    const dy = noise(out.size, 77);
-    const gradients = tf.grads((...x: tf.Tensor[]) => multilevelRoiAlign(x as tf.Tensor4D[], regions, levels, o))(
-      features,
-      tf.tensor(dy.slice(), out.shape),
-    );
-    const expected = roiAlignGradReference(dy, shapes, rois, levels, o);
-    tf.env().set('MASKRCNN_DETERMINISTIC', true);
-    const repeatable = tf.grads((...x: tf.Tensor[]) => multilevelRoiAlign(x as tf.Tensor4D[], regions, levels, o))(
-      features,
-      tf.tensor(dy.slice(), out.shape),
-    );
-    tf.env().set('MASKRCNN_DETERMINISTIC', false);
-    for (let level = 0; level < 3; level++) {
-      expect(maxDifference(await gradients[level].data(), expected[level])).toBeLessThan(2e-5);
-      expect(maxDifference(await repeatable[level].data(), expected[level])).toBeLessThan(2e-5);
-    }
-    tf.dispose([features, regions, out, gradients, repeatable]);
-  });
+  it.each(PROBLEMS)(
+    'equals the plain loops: %i channels, sampling ratio %i, aligned %s',
+    async (channels, samplingRatio, aligned) => {
+      const { shape, newTensors, forward, backward } = await compareWithLoops(channels, samplingRatio, aligned);
+      expect(shape).toEqual([68, 7, 5, channels]);
+      expect(newTensors).toBe(1);
+      expect(forward).toBeLessThan(1e-6);
+      expect(Math.max(...backward)).toBeLessThan(2e-5);
+    },
+  );
 
   it('pools regions that were computed on the device, and more maps than one program takes', async () => {
-    const { maps, shapes, rois, levels, o } = problem(8, 0, true);
-    const many = Array.from({ length: 9 }, (_, k) => k % 3);
-    const o9 = { ...o, spatialScales: many.map((k) => o.spatialScales[k]) };
-    const levels9 = levels.map((level, r) => (level < 0 ? level : level + 3 * (r % 3)));
-    const features = many.map((k) => tf.tensor4d(maps[k].slice(), shapes[k]));
-    const host = tf.tensor2d(rois, [levels.length, 5]);
-    // A computed tensor has no values on the host, where a GPU runs.
-    const device = tf.add<tf.Tensor2D>(host, tf.tensor2d(new Float32Array(rois.length), [levels.length, 5]));
-    const out = multilevelRoiAlign(features, device, levels9, o9);
-    const expected = roiAlignReference(
-      many.map((k) => maps[k]),
-      many.map((k) => shapes[k]),
-      rois,
-      levels9,
-      o9,
-    );
-    expect(maxDifference(await out.data(), expected)).toBeLessThan(1e-6);
-    tf.dispose([features, host, device, out]);
+    expect(await compareManyMaps()).toBeLessThan(1e-6);
   });
 
   it.skipIf(singles.length === 0).each(singles.map((c) => [c.name, c] as const))(

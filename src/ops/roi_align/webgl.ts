@@ -1,0 +1,222 @@
+import type { DataId, TensorInfo } from '@tensorflow/tfjs-core';
+import { env } from '@tensorflow/tfjs-core';
+import { BackendError } from '../../errors.js';
+import { regionGeometry, type RegionGeometry } from './geometry.js';
+import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
+
+/** A fragment program as the WebGL backend takes it. */
+interface Program {
+  variableNames: string[];
+  outputShape: number[];
+  userCode: string;
+  enableShapeUniforms: true;
+  customUniforms: { name: string; type: 'int' }[];
+}
+
+/** What is used of the WebGL backend. */
+interface WebglBackend {
+  runWebGLProgram(program: Program, inputs: TensorInfo[], dtype: 'float32', uniforms: number[][]): TensorInfo;
+  makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): TensorInfo;
+  disposeIntermediateTensorInfo(tensor: TensorInfo): void;
+  readSync(dataId: DataId): Float32Array;
+}
+
+/** Floats of one region's record: level, image, y, x, bin height, bin width, samples y, samples x, row. */
+const FIELDS = 9;
+
+// One sample along one axis: (low, high) pixels and the weight of the high one; negative where it lies outside.
+const SAMPLE = `
+  vec3 sampleAt(float start, float bin, int b, int i, int count, int size) {
+    float v = (start + float(b) * bin) + ((float(i) + 0.5) * bin) / float(count);
+    if (!(v >= -1.0 && v <= float(size))) return vec3(-1.0);
+    v = max(v, 0.0);
+    float low = floor(v);
+    if (low >= float(size - 1)) return vec3(float(size - 1), float(size - 1), 0.0);
+    return vec3(low, low + 1.0, v - low);
+  }`;
+
+/** Each level has a sampler of its own, and samplers cannot be indexed: a chain of conditions picks one. */
+function forwardCode(levels: number): string {
+  const pick = Array.from(
+    { length: levels },
+    (_, level) => `if (level == ${level}) { height = heights${level}; width = widths${level}; }`,
+  ).join('\n      ');
+  const read = Array.from({ length: levels }, (_, level) => `if (level == ${level}) return getX${level}(b, y, x, c);`).join(
+    '\n    ',
+  );
+  return `${SAMPLE}
+  float readMap(int level, int b, int y, int x, int c) {
+    ${read}
+    return 0.0;
+  }
+  void main() {
+    ivec4 coords = getOutputCoords();
+    int r = coords.x;
+    int level = int(getRecords(r, 0));
+    int b = int(getRecords(r, 1));
+    int countY = int(getRecords(r, 6));
+    int countX = int(getRecords(r, 7));
+    float sum = 0.0;
+    if (countY > 0 && countX > 0) {
+      float startY = getRecords(r, 2);
+      float startX = getRecords(r, 3);
+      float binHeight = getRecords(r, 4);
+      float binWidth = getRecords(r, 5);
+      int height = 0;
+      int width = 0;
+      ${pick}
+      for (int i = 0; i < countY; i++) {
+        vec3 y = sampleAt(startY, binHeight, coords.y, i, countY, height);
+        if (y.x < 0.0) continue;
+        for (int j = 0; j < countX; j++) {
+          vec3 x = sampleAt(startX, binWidth, coords.z, j, countX, width);
+          if (x.x < 0.0) continue;
+          float top = (1.0 - x.z) * readMap(level, b, int(y.x), int(x.x), coords.w) + x.z * readMap(level, b, int(y.x), int(x.y), coords.w);
+          float bottom = (1.0 - x.z) * readMap(level, b, int(y.y), int(x.x), coords.w) + x.z * readMap(level, b, int(y.y), int(x.y), coords.w);
+          sum += (1.0 - y.z) * top + y.z * bottom;
+        }
+      }
+      sum /= float(countY * countX);
+    }
+    setOutput(sum);
+  }`;
+}
+
+// Fragments cannot scatter: every pixel of the gradient gathers from the bins of the regions that reach it, in their order, so that
+// equal calls give equal bits.
+const BACKWARD = `${SAMPLE}
+  // A stretch may be negative (an inverted region); border pixels also take what lies beyond them.
+  bool outside(float start, float stretch, int size, float pixel) {
+    if (pixel == 0.0 || pixel == float(size - 1)) return false;
+    return pixel < min(start, start + stretch) - 1.0 || pixel > max(start, start + stretch) + 1.0;
+  }
+  float weightAt(float start, float bin, int b, int count, int size, float pixel) {
+    // Samples of a bin lie inside it; one pixel around them is reached.
+    if (outside(start + float(b) * bin, bin, size, pixel)) return 0.0;
+    float sum = 0.0;
+    for (int i = 0; i < count; i++) {
+      vec3 s = sampleAt(start, bin, b, i, count, size);
+      if (s.x < 0.0) continue;
+      if (s.x == pixel) sum += 1.0 - s.z;
+      if (s.y == pixel) sum += s.z;
+    }
+    return sum / float(count);
+  }
+  void main() {
+    ivec4 coords = getOutputCoords();
+    float py = float(coords.y);
+    float px = float(coords.z);
+    float sum = 0.0;
+    for (int k = firstRegion; k < lastRegion; k++) {
+      if (int(getRecords(k, 1)) != coords.x) continue;
+      int countY = int(getRecords(k, 6));
+      int countX = int(getRecords(k, 7));
+      if (countY <= 0 || countX <= 0) continue;
+      float startY = getRecords(k, 2);
+      float binHeight = getRecords(k, 4);
+      if (outside(startY, float(outHeight) * binHeight, mapHeight, py)) continue;
+      float startX = getRecords(k, 3);
+      float binWidth = getRecords(k, 5);
+      if (outside(startX, float(outWidth) * binWidth, mapWidth, px)) continue;
+      int r = int(getRecords(k, 8));
+      for (int p = 0; p < outHeight; p++) {
+        float wy = weightAt(startY, binHeight, p, countY, mapHeight, py);
+        if (wy == 0.0) continue;
+        for (int q = 0; q < outWidth; q++) {
+          float wx = weightAt(startX, binWidth, q, countX, mapWidth, px);
+          if (wx != 0.0) sum += wy * wx * getDy(r, p, q, coords.w);
+        }
+      }
+    }
+    setOutput(sum);
+  }`;
+
+function assertFloat32(): void {
+  if (env().getNumber('WEBGL_VERSION') === 2 && env().getBool('WEBGL_RENDER_FLOAT32_ENABLED')) return;
+  throw new BackendError(
+    'RoIAlign on webgl needs WebGL 2 and float32 textures: with half the precision box coordinates move by pixels. Take wasm.',
+  );
+}
+
+/** Places regions on the host, where every step rounds as Detectron2's does; freshly made `rois` have not left the host yet. */
+function place(backend: WebglBackend, rois: TensorInfo, { levels, shapes, ...options }: RoiAlignAttributes): RegionGeometry[] {
+  return regionGeometry(backend.readSync(rois.dataId), levels, shapes, options);
+}
+
+function makeRecords(backend: WebglBackend, regions: RegionGeometry[], order: number[]): TensorInfo {
+  const records = new Float32Array(regions.length * FIELDS);
+  order.forEach((row, k) => {
+    const { level, image, y, x, binHeight, binWidth, samplesY, samplesX } = regions[row];
+    const sampled = samplesY > 0 && samplesX > 0;
+    records.set(
+      sampled ? [level, image, y, x, binHeight, binWidth, samplesY, samplesX, row] : [level, image, 0, 0, 0, 0, 0, 0, row],
+      k * FIELDS,
+    );
+  });
+  return backend.makeTensorInfo([regions.length, FIELDS], 'float32', records);
+}
+
+registerRoiAlign<WebglBackend>('webgl', {
+  forward(backend, maps, rois, attributes) {
+    assertFloat32();
+    const { levels, shapes, outputSize } = attributes;
+    const shape = [levels.length, ...outputSize, shapes[0][3]];
+    if (shape.includes(0)) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
+    const regions = place(backend, rois, attributes);
+    const records = makeRecords(
+      backend,
+      regions,
+      regions.map((_, r) => r),
+    );
+    const out = backend.runWebGLProgram(
+      {
+        variableNames: ['Records', ...maps.map((_, level) => `X${level}`)],
+        outputShape: shape,
+        userCode: forwardCode(maps.length),
+        enableShapeUniforms: true,
+        customUniforms: maps.flatMap((_, level) => [
+          { name: `heights${level}`, type: 'int' as const },
+          { name: `widths${level}`, type: 'int' as const },
+        ]),
+      },
+      [records, ...maps],
+      'float32',
+      shapes.flatMap(([, height, width]) => [[height], [width]]),
+    );
+    backend.disposeIntermediateTensorInfo(records);
+    return out;
+  },
+
+  backward(backend, dy, rois, attributes) {
+    assertFloat32();
+    const { shapes, outputSize } = attributes;
+    const size = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
+    if (size(dy.shape) === 0) {
+      return shapes.map((shape) => backend.makeTensorInfo(shape, 'float32', new Float32Array(size(shape))));
+    }
+    const regions = place(backend, rois, attributes);
+    const order = regions.map((_, r) => r).sort((a, b) => regions[a].level - regions[b].level || a - b);
+    const records = makeRecords(backend, regions, order);
+    const gradients = shapes.map((shape, level) => {
+      const first = order.findIndex((r) => regions[r].level === level);
+      const count = order.filter((r) => regions[r].level === level).length;
+      return backend.runWebGLProgram(
+        {
+          variableNames: ['Records', 'Dy'],
+          outputShape: shape,
+          userCode: BACKWARD,
+          enableShapeUniforms: true,
+          customUniforms: ['firstRegion', 'lastRegion', 'mapHeight', 'mapWidth', 'outHeight', 'outWidth'].map((name) => ({
+            name,
+            type: 'int' as const,
+          })),
+        },
+        [records, dy],
+        'float32',
+        [[first], [first + count], [shape[1]], [shape[2]], [outputSize[0]], [outputSize[1]]],
+      );
+    });
+    backend.disposeIntermediateTensorInfo(records);
+    return gradients;
+  },
+});

@@ -1,0 +1,63 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as library from '../../../src/browser/index.js';
+import type { Line } from '../../golden/compare.js';
+import { GoldenTensors } from '../../golden/golden_tensors.js';
+import { batchedNmsAdapter } from '../../golden/ops/batched_nms.js';
+import { CaseView, type OpsAdapter, type OpsCase } from '../../golden/ops/case_view.js';
+import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
+import { roiPooler } from '../../golden/ops/roi_pooler.js';
+import { runCase } from '../../golden/ops/run_case.js';
+import { compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
+
+const ADAPTERS: Record<string, OpsAdapter> = {
+  roi_align: roiAlignAdapter,
+  roi_pooler: roiPooler,
+  batched_nms: batchedNmsAdapter,
+};
+
+/** The recorded cases of an operation, served under `folder`, on the running backend. */
+async function goldenOps(folder: string, operation: string): Promise<Line[]> {
+  const { cases } = (await (await fetch(`${folder}/${operation}.json`)).json()) as { cases: OpsCase[] };
+  const bytes = await (await fetch(`${folder}/${operation}.safetensors`)).arrayBuffer();
+  const file = new GoldenTensors(operation, new Uint8Array(bytes));
+  const lines: Line[] = [];
+  // Atomic sums in no order stray a little farther than the recorded ones do; the repeatable pass does not.
+  tf.env().set('MASKRCNN_DETERMINISTIC', true);
+  for (let i = 0; i < cases.length; i++)
+    await runCase(cases[i].name, new CaseView(cases, i, file), ADAPTERS[operation], undefined, (line) => lines.push(line));
+  return lines;
+}
+
+/** What the running backend holds; `programs` only where it compiles any. */
+function held(): { tensors: number; bytesInGpu: number | undefined; programs: number | undefined } {
+  const { numTensors, numBytesInGPU } = tf.memory() as tf.MemoryInfo & { numBytesInGPU?: number };
+  const { binaryCache, pipelineCache } = tf.backend() as { binaryCache?: object; pipelineCache?: object };
+  const cache = binaryCache ?? pipelineCache;
+  return { tensors: numTensors, bytesInGpu: numBytesInGPU, programs: cache && Object.keys(cache).length };
+}
+
+/** RoIAlign with its gradient on `count` regions of a 20 x 20 map. */
+async function poolOnce(count: number): Promise<void> {
+  const rois = tf.tensor2d(Array.from({ length: count }, (_, i) => [0, i % 7, i % 5, 9 + (i % 11), 8 + (i % 12)]));
+  const x = tf.ones([1, 20, 20, 8]);
+  const gradient = tf.grad((map: tf.Tensor) =>
+    multilevelRoiAlign([map as tf.Tensor4D], rois, new Int32Array(count), {
+      outputSize: [7, 7],
+      spatialScales: [1],
+      samplingRatio: 0,
+      aligned: true,
+    }),
+  )(x);
+  await gradient.data();
+  tf.dispose([rois, x, gradient]);
+}
+
+/** What the tests call in the page. */
+const api = { tf, ...library, compareWithLoops, compareManyMaps, goldenOps, held, poolOnce };
+declare global {
+  interface Window {
+    api: typeof api;
+  }
+}
+window.api = api;

@@ -1,0 +1,216 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { goldenFolder } from '../golden_folder.js';
+import { PROBLEMS } from '../ops/roi_align/problems.js';
+import { launchChromium, noChromium, openPage } from './chromium.js';
+import { differences } from './golden_case.js';
+import { serveBuilt, type Site } from './site.js';
+import type {} from './page/main.js';
+
+const PICTURE = '/files/tests/fixtures/mask_rcnn_R_18_FPN/inputs/0.png';
+const MODEL = '/files/weights/shapes/';
+
+describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`, () => {
+  let site: Site;
+  const browsers: Browser[] = [];
+  beforeAll(async () => {
+    site = await serveBuilt('tests/browser/page', { golden: goldenFolder() });
+  });
+  afterAll(async () => {
+    for (const browser of browsers) await browser.close();
+    await site?.close();
+  });
+  const launch = async (gpu: 'webgl' | 'webgpu'): Promise<Browser> => {
+    const browser = await launchChromium(gpu);
+    browsers.push(browser);
+    return browser;
+  };
+
+  it('bundles without configuration: no Node modules, a worker, the WebAssembly files', () => {
+    expect(site.warnings.filter((warning) => !/Some chunks are larger than 500 kB/.test(warning))).toEqual([]);
+    expect(site.assets.filter((name) => name.endsWith('.wasm')).length).toBe(3);
+    expect(site.assets.some((name) => /^worker-.*\.js$/.test(name))).toBe(true);
+  });
+
+  describe.each(['wasm', 'webgl', 'webgpu'] as const)('%s', (device) => {
+    let browser: Browser;
+    beforeAll(async () => {
+      browser = await launch(device === 'webgpu' ? 'webgpu' : 'webgl');
+    });
+
+    it("finds Detectron2's instances in a picture, leaves no tensors and compiles nothing more once warm", async () => {
+      const { page, problems } = await openPage(browser, site.url);
+      const { result, description, tensors, programs } = await page.evaluate(
+        async ([device, model, picture]) => {
+          const { Predictor, held } = window.api;
+          const file = new File([await (await fetch(picture)).blob()], '0.png');
+          const predictor = await Predictor.load(model, { device });
+          const first = await predictor.predict(file);
+          await predictor.predict(file);
+          const before = held();
+          await predictor.predict(await createImageBitmap(file, { colorSpaceConversion: 'none' }));
+          const after = held();
+          const result = {
+            boxes: first.instances.flatMap(({ box }) => [...box]),
+            scores: first.instances.map(({ score }) => score),
+            classes: first.instances.map(({ classIndex }) => classIndex),
+            masks: first.toCoco({ imageId: 1 }).map(({ segmentation }) => segmentation!),
+          };
+          const { description } = predictor.backend;
+          predictor.dispose();
+          return {
+            result,
+            description,
+            tensors: [before.tensors, after.tensors, held().tensors],
+            programs: [before.programs, after.programs],
+          };
+        },
+        [device, MODEL, PICTURE] as const,
+      );
+      expect(differences(result)).toEqual([]);
+      expect(description).toMatch({ wasm: /WebAssembly/, webgl: /WebGL 2/, webgpu: /./ }[device]);
+      expect(tensors[1]).toBe(tensors[0]);
+      expect(tensors[2]).toBe(0);
+      expect(programs[1]).toBe(programs[0]);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+
+    it("equals RoIAlign's plain loops, forward and backward", async () => {
+      const { page, problems } = await openPage(browser, site.url);
+      const rows = await page.evaluate(
+        async ([device, table]) => {
+          await window.api.startBackend(device);
+          const rows = [];
+          for (const [channels, ratio, aligned] of table) rows.push(await window.api.compareWithLoops(channels, ratio, aligned));
+          return { rows, many: await window.api.compareManyMaps() };
+        },
+        [device, PROBLEMS] as const,
+      );
+      rows.rows.forEach(({ shape, newTensors, forward, backward }, i) => {
+        expect(shape).toEqual([68, 7, 5, PROBLEMS[i][0]]);
+        expect(newTensors).toBe(1);
+        expect(forward).toBeLessThan(1e-6);
+        expect(Math.max(...backward)).toBeLessThan(2e-5);
+      });
+      expect(rows.many).toBeLessThan(1e-6);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+
+    it.skipIf(!goldenFolder()).each(['roi_align', 'roi_pooler', 'batched_nms'])(
+      'gives the recorded numbers of %s',
+      async (operation) => {
+        const { page, problems } = await openPage(browser, site.url);
+        const lines = await page.evaluate(
+          async ([device, operation]) => {
+            await window.api.startBackend(device);
+            return window.api.goldenOps('/golden/ops', operation);
+          },
+          [device, operation] as const,
+        );
+        expect(lines.length).toBeGreaterThan(0);
+        // The recorded gradients are float32 sums of hundreds of terms: up to 1.7e-5 away from float64.
+        const known = ({ name, maxAbs }: (typeof lines)[number]): boolean => name === 'grad_input' && maxAbs! < 2e-5;
+        expect(lines.filter((line) => !line.ok && !known(line))).toEqual([]);
+        expect(problems).toEqual([]);
+        await page.context().close();
+      },
+    );
+
+    it('holds after 100 runs what it held before, and compiles nothing for other numbers of regions', async () => {
+      const { page, problems } = await openPage(browser, site.url);
+      const [before, after] = await page.evaluate(async (device) => {
+        const { startBackend, poolOnce, held } = window.api;
+        await startBackend(device);
+        for (const count of [1, 40, 41]) await poolOnce(count);
+        const before = held();
+        for (let run = 0; run < 100; run++) await poolOnce(2 + (run % 37));
+        for (const count of [1, 40, 41]) await poolOnce(count);
+        return [before, held()];
+      }, device);
+      expect(after.tensors).toBe(before.tensors);
+      expect(after.programs).toBe(before.programs);
+      if (device !== 'wasm') expect(after.bytesInGpu).toBe(before.bytesInGpu);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+  });
+
+  describe('a worker', () => {
+    it('finds the same, takes transferred frames, and says what is wrong in the same words', async () => {
+      const browser = await launch('webgl');
+      const { page, problems } = await openPage(browser, site.url);
+      const answer = await page.evaluate(
+        async ([model, picture]) => {
+          const { PredictorWorker } = window.api;
+          const steps: number[] = [];
+          const worker = await PredictorWorker.load(model, { device: 'auto', onProgress: (received) => steps.push(received) });
+          const blob = await (await fetch(picture)).blob();
+          const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none' });
+          const empty = (await worker.memory()).numTensors;
+          const found = await worker.predict(bitmap);
+          const fault = await worker.predict(new File(['no picture'], 'notes.txt')).catch((error: Error) => error);
+          const aborted = await worker.predict(blob, { signal: AbortSignal.timeout(0) }).catch((error: Error) => error.name);
+          const tensors = (await worker.memory()).numTensors;
+          const { backend } = worker;
+          worker.dispose();
+          const late = await worker.predict(blob).catch((error: Error) => error.message);
+          const wrong = await PredictorWorker.load('/files/nowhere/', { device: 'cpu' }).catch((error: Error) => error);
+          return {
+            backend,
+            steps,
+            left: [bitmap.width, tensors - empty],
+            fault: fault instanceof window.api.ImageError && fault.message,
+            aborted,
+            late,
+            wrong: wrong instanceof window.api.ConfigError && wrong.message,
+            result: {
+              boxes: found.instances.flatMap(({ box }) => [...box]),
+              scores: found.instances.map(({ score }) => score),
+              classes: found.instances.map(({ classIndex }) => classIndex),
+              masks: found.toCoco({ imageId: 1 }).map(({ segmentation }) => segmentation!),
+            },
+          };
+        },
+        [MODEL, PICTURE] as const,
+      );
+      expect(differences(answer.result)).toEqual([]);
+      expect(answer.backend.device).toBe('wasm');
+      expect(answer.backend.skipped.map(({ device }) => device)).toEqual(['webgpu', 'webgl']);
+      expect(answer.steps.at(-1)).toBeGreaterThan(100_000);
+      expect(answer.left).toEqual([0, 0]);
+      expect(answer.fault).toMatch(/'notes.txt' is not an image that this browser can read/);
+      expect(answer.aborted).toBe('TimeoutError');
+      expect(answer.late).toMatch(/was disposed/);
+      expect(answer.wrong).toMatch(/nowhere\/config.yaml: the server answered 404/);
+      expect(problems.filter((problem) => !/404/.test(problem))).toEqual([]);
+    });
+  });
+
+  describe('a lost WebGL context', () => {
+    it('is a clear error, at once, and a new predictor works', async () => {
+      const browser = await launch('webgl');
+      const { page } = await openPage(browser, site.url);
+      const answer = await page.evaluate(
+        async ([model, picture]) => {
+          const { Predictor, tf } = window.api;
+          const blob = await (await fetch(picture)).blob();
+          const predictor = await Predictor.load(model, { device: 'webgl' });
+          const { gl } = (tf.backend() as unknown as { gpgpu: { gl: WebGL2RenderingContext } }).gpgpu;
+          const running = predictor.predict(blob).catch((error: Error) => error.message);
+          setTimeout(() => gl.getExtension('WEBGL_lose_context')!.loseContext(), 300);
+          const during = await running;
+          const after = await predictor.predict(blob).catch((error: Error) => error.message);
+          predictor.dispose();
+          const anew = await Predictor.load(model, { device: 'webgl' });
+          return { during, after, found: (await anew.predict(blob)).length };
+        },
+        [MODEL, PICTURE] as const,
+      );
+      expect(answer.during).toMatch(/device webgl: the browser took the GPU away/);
+      expect(answer.after).toMatch(/device webgl: the browser took the GPU away/);
+      expect(answer.found).toBe(14);
+    });
+  });
+});

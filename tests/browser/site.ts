@@ -1,0 +1,79 @@
+import { createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.wasm': 'application/wasm',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+};
+
+export interface Site {
+  url: string;
+  /** Where the bundle lies. */
+  folder: string;
+  /** The names of its assets. */
+  assets: string[];
+  /** What the bundler warned of. */
+  warnings: string[];
+  close(): Promise<void>;
+}
+
+/** Bundles a page with Vite as it comes, and serves it with the repository's files under `/files/` and the golden numbers under `/golden/`. */
+export async function serveBuilt(root: string, options: { golden?: string | undefined } = {}): Promise<Site> {
+  const folder = mkdtempSync(join(tmpdir(), 'maskrcnn-site-'));
+  const warnings: string[] = [];
+  await build({
+    root: join(repository, root),
+    configFile: false,
+    logLevel: 'warn',
+    build: { outDir: folder, emptyOutDir: true },
+    customLogger: {
+      info: () => undefined,
+      warn: (message) => warnings.push(message),
+      warnOnce: (message) => warnings.push(message),
+      error: (message) => warnings.push(message),
+      clearScreen: () => undefined,
+      hasErrorLogged: () => false,
+      hasWarned: false,
+    },
+  });
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
+    const [, first] = path.split('/');
+    const file =
+      first === 'files'
+        ? join(repository, path.slice(7))
+        : first === 'golden'
+          ? join(options.golden ?? folder, path.slice(8))
+          : join(folder, path.endsWith('/') ? `${path}index.html` : path);
+    if (!existsSync(file) || !statSync(file).isFile()) return void response.writeHead(404).end();
+    response.writeHead(200, {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'content-length': statSync(file).size,
+    });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://localhost:${(server.address() as AddressInfo).port}/`,
+    folder,
+    assets: readdirSync(join(folder, 'assets')),
+    warnings,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
