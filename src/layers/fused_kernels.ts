@@ -84,10 +84,15 @@ for (const epilogue of ['linear', 'relu'] as const) {
     outputsToSave: [relu],
     gradFunc: (dy, [x, filter, y], attributes) => {
       const { withResidual, ...geometry } = attributes as unknown as ConvAttributes;
+      const { shape } = x;
       const before = beforeActivation(dy as tf.Tensor, y);
       return {
-        x: () => ops().conv2dInputGradient(before.value, filter, x.shape, geometry),
-        filter: () => ops().conv2dFilterGradient(before.value, x, filter.shape, geometry),
+        x: () => ops().conv2dInputGradient(before.value, filter, shape, geometry),
+        filter: () => {
+          const gradient = ops().conv2dFilterGradient(before.value, x, filter.shape, geometry);
+          x.dispose();
+          return gradient;
+        },
         bias: () => {
           const gradient = ops().biasGradient(before.value);
           if (!withResidual) before.release();
@@ -113,7 +118,11 @@ for (const epilogue of ['linear', 'relu'] as const) {
       const before = beforeActivation(dy as tf.Tensor, y);
       return {
         a: () => ops().plainMatMul(before.value, b, false, true),
-        b: () => ops().plainMatMul(a, before.value, true, false),
+        b: () => {
+          const gradient = ops().plainMatMul(a, before.value, true, false);
+          a.dispose();
+          return gradient;
+        },
         bias: () => {
           const gradient = ops().biasGradient(before.value);
           before.release();
@@ -124,9 +133,13 @@ for (const epilogue of ['linear', 'relu'] as const) {
   });
 }
 
-/** The gradient before the rectifier, shared by those of all inputs; it would live to the end of the backward pass if the last did not let go. */
+/**
+ * The gradient before the rectifier, shared by those of all inputs. It and what was saved would live to the end of the backward pass if the last
+ * that needs them did not let go; a tape is therefore walked once.
+ */
 function beforeActivation(dy: tf.Tensor, y: tf.Tensor | undefined): { value: tf.Tensor; release(): void } {
   if (!y) return { value: dy, release: () => undefined };
   const value = ops().reluGradient(dy, y);
+  y.dispose();
   return { value, release: () => value.dispose() };
 }

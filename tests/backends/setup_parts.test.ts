@@ -88,8 +88,8 @@ describe('libtensorflow in the cache', () => {
       core: undefined,
     } as const;
     const addon = join(native.folder, 'lib/napi-v8/tfjs_binding.node');
-    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r1.node'));
-    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r1.node'), 'addon');
+    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r2.node'));
+    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r2.node'), 'addon');
     await linkLibrary(library, native.folder);
     await installAddon(library, { ...native, addon });
     expect(readFileSync(addon, 'utf8')).toBe('addon');
@@ -120,7 +120,7 @@ describe('the patch of the addon', () => {
     expect(await isOutdatedAddon(cache, native)).toBe(true);
     // The package's own prebuilt addon, against a library of its own, is not ours to rebuild.
     expect(await isOutdatedAddon(folder(), native)).toBe(false);
-    writeFileSync(addon, 'ELF\0maskrcnn-ts addon 1\0');
+    writeFileSync(addon, 'ELF\0maskrcnn-ts addon 2\0');
     expect(await isPatchedAddon(addon)).toBe(true);
     expect(await isOutdatedAddon(cache, native)).toBe(false);
   });

@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../../atomic_file.js';
 import { BackendError } from '../../errors.js';
 
 /** Goes up with every change of the patch. */
-export const ADDON_REVISION = 1;
+export const ADDON_REVISION = 2;
 
 /** Stands in a built addon, so that one built before a change of the patch is told from one built after it. */
 const ADDON_MARK = `maskrcnn-ts addon ${ADDON_REVISION}`;
@@ -20,15 +20,13 @@ interface Insertion {
 }
 
 /**
- * TensorFlow's fused operations take lists of strings and of types as attributes, which tfjs-node's binding cannot pass; nothing in TensorFlow adds
- * in place and rectifies in one pass over memory; and glibc gives big blocks back to the system at every release, so that every activation would
- * be zeroed again by the kernel, page by page (a seventh of an inference's processor time).
+ * TensorFlow's fused operations take lists of strings and of types as attributes, which tfjs-node's binding cannot pass, and nothing in TensorFlow
+ * adds in place and rectifies in one pass over memory.
  */
 const INSERTIONS: readonly Insertion[] = [
   {
     anchor: '#include "napi_auto_ref.h"\n',
-    text: `#include <malloc.h>
-#include <thread>
+    text: `#include <thread>
 #include <vector>
 `,
   },
@@ -102,16 +100,6 @@ static void AddInPlace(float *y, const float *addend, size_t length, bool relu) 
   for (auto &other : others) other.join();
 }
 
-`,
-  },
-  {
-    anchor: '  TF_AutoStatus tf_status;\n  TFE_ContextOptions *tfe_options = TFE_NewContextOptions();\n',
-    text: `#ifdef __GLIBC__
-  // Big blocks stay with the process between operations.
-  if (!mallopt(M_MMAP_THRESHOLD, 1 << 30)) mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 1 << 24);
-#endif
 `,
   },
   {
