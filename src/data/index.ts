@@ -4,6 +4,7 @@ export * from './coco/index.js';
 export * from './dataset_mapper.js';
 export * from './dataset/index.js';
 export * from './image_io/read_image.js';
+export { rgbToYuv } from './image_io/pixel_formats.js';
 export * from './loader/index.js';
 export * from './mix/index.js';
 export * from './random.js';

@@ -68,3 +68,31 @@ export function cmykToRgb(cmyk: Uint8Array): Uint8Array {
   }
   return out;
 }
+
+/** The first `kept` of every `stride` samples. */
+export function firstSamples<T extends Uint8Array | Uint16Array>(samples: T, stride: number, kept: number): T {
+  const out = samples.slice(0, (samples.length / stride) * kept) as T;
+  for (let o = 0, s = 0; o < out.length; o += kept, s += stride) for (let c = 0; c < kept; c++) out[o + c] = samples[s + c];
+  return out;
+}
+
+/** Luma and colour differences of RGB / 255 by the rows of BT.601, as Detectron2's format `YUV-BT.601` has them. */
+const YUV_ROWS = [
+  [0.299, 0.587, 0.114],
+  [-0.14713, -0.28886, 0.436],
+  [0.615, -0.51499, -0.10001],
+];
+
+/** @returns [height, width, 3] as (Y, U, V); Detectron2's format `YUV-BT.601` */
+export function rgbToYuv({ data, format }: Pick<Image, 'data' | 'format'>): Float64Array<ArrayBuffer> {
+  const [red, blue] = format === 'BGR' ? [2, 0] : [0, 2];
+  const step = format === 'L' ? 1 : 3;
+  const out = new Float64Array((data.length / step) * 3);
+  for (let o = 0, s = 0; o < out.length; o += 3, s += step) {
+    const [r, g, b] = step === 1 ? [data[s], data[s], data[s]] : [data[s + red], data[s + 1], data[s + blue]];
+    YUV_ROWS.forEach(([wr, wg, wb], c) => {
+      out[o + c] = (r / 255) * wr + (g / 255) * wg + (b / 255) * wb;
+    });
+  }
+  return out;
+}

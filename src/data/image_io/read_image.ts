@@ -1,6 +1,6 @@
-import type { Sharp } from 'sharp';
+import type { Metadata, Sharp } from 'sharp';
 import { ArgumentError, ImageError } from '../../errors.js';
-import { cmykToRgb, narrowSamples, orderSamples } from './pixel_formats.js';
+import { cmykToRgb, firstSamples, narrowSamples, orderSamples } from './pixel_formats.js';
 import type { Image, ImageFormat } from './pixel_formats.js';
 
 export type { Image, ImageFormat } from './pixel_formats.js';
@@ -35,10 +35,75 @@ export interface ReadImageOptions {
  */
 export async function readImage(source: string | Uint8Array, options: ReadImageOptions = {}): Promise<Image> {
   const format = options.format ?? 'RGB';
-  const maxPixels = options.maxPixels ?? DEFAULT_MAX_PIXELS;
   if (!['BGR', 'RGB', 'L'].includes(format)) {
     throw new ArgumentError(`readImage: unknown format '${String(format)}'; expected 'BGR', 'RGB' or 'L'`);
   }
+  const { decoded, loneGray, cmyk } = await decodeChecked(await openImage(source, options));
+  let samples = decoded.samples instanceof Uint16Array ? narrowSamples(decoded.samples, loneGray) : decoded.samples;
+  let stride = decoded.channels;
+  if (cmyk) {
+    samples = cmykToRgb(samples);
+    stride = 3;
+  }
+  return {
+    data: orderSamples(samples, stride, stride < 3, format),
+    height: decoded.height,
+    width: decoded.width,
+    channels: format === 'L' ? 1 : 3,
+    format,
+  };
+}
+
+/** A picture as its file stores it: palette indices, 16-bit gray, alpha and ink included. */
+export interface StoredSamples {
+  /** [height, width, channels] interleaved; 16 bits for gray files that have them. */
+  readonly data: Uint8Array | Uint16Array;
+  readonly height: number;
+  readonly width: number;
+  /** 1 gray, palette index or bit; 2 gray and alpha; 3 RGB; 4 RGB and alpha, or CMYK (0 is no ink). */
+  readonly channels: number;
+}
+
+/**
+ * Reads a picture without converting it, as Detectron2's `read_image` does when no format is given: what label maps need.
+ * EXIF orientation is applied; 16-bit colour keeps its high byte; a colour key is dropped.
+ * @param source as for `readImage`, with the same errors
+ */
+export async function readStoredSamples(
+  source: string | Uint8Array,
+  options: Pick<ReadImageOptions, 'maxPixels'> = {},
+): Promise<StoredSamples> {
+  const opened = await openImage(source, options);
+  const { bytes, metadata, name } = opened;
+  const colourType = metadata.format === 'png' ? bytes[PNG_COLOUR_TYPE] : undefined;
+  if (colourType === 3 || colourType === 4 || (colourType === 0 && bytes[PNG_BIT_DEPTH] === 1)) {
+    const { decodeStoredPng } = await import('./stored_png.js');
+    return decodeStoredPng(bytes, name, metadata.orientation ?? 1);
+  }
+  const { decoded, loneGray, cmyk } = await decodeChecked(opened);
+  const { height, width, channels } = decoded;
+  const wide = decoded.samples instanceof Uint16Array;
+  const data = wide && !loneGray ? narrowSamples(decoded.samples as Uint16Array, false) : decoded.samples;
+  const stored = colourType === 0 ? 1 : colourType === 2 ? 3 : cmyk ? 4 : channels;
+  return { data: stored === channels ? data : firstSamples(data, channels, stored), height, width, channels: stored };
+}
+
+/** Where a PNG's header says how its samples are to be read. */
+const PNG_BIT_DEPTH = 24;
+const PNG_COLOUR_TYPE = 25;
+
+interface OpenedImage {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly metadata: Metadata;
+  readonly open: () => Sharp;
+}
+
+/** Reads the bytes and the header, and checks kind and size. */
+async function openImage(
+  source: string | Uint8Array,
+  { maxPixels = DEFAULT_MAX_PIXELS }: ReadImageOptions,
+): Promise<OpenedImage> {
   if (!(maxPixels > 0)) throw new ArgumentError(`readImage: maxPixels must be a positive number, not ${maxPixels}`);
   const name = typeof source === 'string' ? `'${source}'` : `image (${source.byteLength} bytes)`;
   const bytes = typeof source === 'string' ? await readBytes(source, name) : source;
@@ -61,8 +126,18 @@ export async function readImage(source: string | Uint8Array, options: ReadImageO
       `${name} is too large: ${width} x ${height} = ${width * height} pixels, the limit is ${maxPixels}; make it smaller or raise maxPixels`,
     );
   }
+  return { name, bytes, metadata, open };
+}
 
-  const pngColourType = metadata.format === 'png' ? bytes[25] : undefined;
+interface CheckedImage {
+  readonly decoded: Decoded;
+  /** A gray picture without alpha. */
+  readonly loneGray: boolean;
+  readonly cmyk: boolean;
+}
+
+async function decodeChecked({ name, bytes, metadata, open }: OpenedImage): Promise<CheckedImage> {
+  const pngColourType = metadata.format === 'png' ? bytes[PNG_COLOUR_TYPE] : undefined;
   const wide = metadata.depth === 'ushort';
   if (!wide && metadata.depth !== 'uchar') {
     throw new ImageError(`${name} has ${metadata.depth} samples; expected 8 or 16 bits a sample`);
@@ -78,19 +153,7 @@ export async function readImage(source: string | Uint8Array, options: ReadImageO
       throw new ImageError(`${name} is damaged or cut short: ${reason(cause)}; copy or download it again`, { cause });
     },
   );
-  let samples = decoded.samples instanceof Uint16Array ? narrowSamples(decoded.samples, loneGray) : decoded.samples;
-  let stride = decoded.channels;
-  if (cmyk) {
-    samples = cmykToRgb(samples);
-    stride = 3;
-  }
-  return {
-    data: orderSamples(samples, stride, stride < 3, format),
-    height: decoded.height,
-    width: decoded.width,
-    channels: format === 'L' ? 1 : 3,
-    format,
-  };
+  return { decoded, loneGray, cmyk };
 }
 
 interface Decoded {
