@@ -19,6 +19,9 @@ export interface CocoDataSize {
 /** As much as COCO's val2017 with the usual 100 detections an image. */
 export const VAL2017: CocoDataSize = { images: 5000, objects: 36000, categories: 80, detections: 100 };
 
+/** A tenth of it, for a quick look. */
+export const TENTH: CocoDataSize = { images: 500, objects: 3600, categories: 80, detections: 100 };
+
 interface Blob {
   x: number;
   y: number;

@@ -13,7 +13,7 @@ export function cocoEvaluation(task: 'bbox' | 'segm', size: CocoDataSize = VAL20
     return { shape: [data.length], data };
   };
   return {
-    name: `coco_eval_${task}`,
+    name: `coco_eval_${task}${size === VAL2017 ? '' : `_${size.images}`}`,
     input: `${size.images} images, ${size.objects} objects, ${size.categories} categories, ${size.detections} detections an image`,
     peers: ['pycocotools', 'faster_coco_eval'],
     inputs: { truth: bytes(dataset), results: bytes(own) },

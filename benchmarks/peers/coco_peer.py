@@ -78,6 +78,8 @@ def rle_decode(inputs, options):
 BENCHES = {
     "coco_eval_bbox": coco_eval,
     "coco_eval_segm": coco_eval,
+    "coco_eval_bbox_500": coco_eval,
+    "coco_eval_segm_500": coco_eval,
     "rle_encode_1000": rle_encode,
     "rle_decode_1000": rle_decode,
 }
