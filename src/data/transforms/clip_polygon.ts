@@ -11,7 +11,7 @@ export interface Window {
  * joined by seams along the border; here the ends of the chains inside are sorted along each border and joined two by two (even-odd rule).
  *
  * @param polygon `x0, y0, x1, y1, ...`
- * @returns parts of at least three points and an area; the polygon itself when it is inside altogether
+ * @returns parts that have an area (those of an outline that crosses itself may cancel out: they stay); the polygon itself when it is inside altogether
  */
 export function clipPolygon(polygon: Float64Array, window: Window): Float64Array[] {
   let parts = [polygon];
@@ -23,7 +23,18 @@ export function clipPolygon(polygon: Float64Array, window: Window): Float64Array
     [1, window.y1, -1],
   ] as const)
     parts = parts.flatMap((part) => clipAtLine(part, axis, position, sign));
-  return parts.filter((part) => part.length >= 6 && polygonArea(part) > 0);
+  return parts.filter((part) => part.length >= 6 && !isFlat(part));
+}
+
+/** Whether all points lie on one line. */
+function isFlat(polygon: Float64Array): boolean {
+  const [x, y] = polygon;
+  let far = 0;
+  for (let i = 2; i < polygon.length; i += 2)
+    if (Math.hypot(polygon[i] - x, polygon[i + 1] - y) > Math.hypot(polygon[far] - x, polygon[far + 1] - y)) far = i;
+  for (let i = 2; i < polygon.length; i += 2)
+    if ((polygon[far] - x) * (polygon[i + 1] - y) !== (polygon[far + 1] - y) * (polygon[i] - x)) return false;
+  return true;
 }
 
 /** The area that a polygon encloses (shoelace formula); parts that it goes around the other way count against it. */
