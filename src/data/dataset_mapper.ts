@@ -31,8 +31,17 @@ export interface DatasetMapperOptions {
 export class DatasetMapper {
   constructor(readonly options: DatasetMapperOptions) {}
 
-  /** Detectron2's augmentations for training: crop, resize, flip (section INPUT). */
-  static fromConfig(cfg: Config, options: { keypointFlipIndices?: readonly number[] } = {}): DatasetMapper {
+  /**
+   * Detectron2's augmentations for training: crop, resize, flip (section INPUT).
+   * @param options `augmentations` go in the place of those; `boxesFromMasks` is then up to the caller
+   */
+  static fromConfig(
+    cfg: Config,
+    {
+      augmentations: own,
+      ...options
+    }: Partial<Pick<DatasetMapperOptions, 'augmentations' | 'keypointFlipIndices' | 'boxesFromMasks'>> = {},
+  ): DatasetMapper {
     const { INPUT: input, MODEL: model } = cfg;
     const augmentations: Augmentation[] = [];
     if (input.CROP.ENABLED) {
@@ -49,11 +58,11 @@ export class DatasetMapper {
     );
     if (input.RANDOM_FLIP !== 'none') augmentations.push(new RandomFlip(input.RANDOM_FLIP as 'horizontal' | 'vertical'));
     return new DatasetMapper({
-      augmentations,
+      augmentations: own ?? augmentations,
+      boxesFromMasks: own === undefined && input.CROP.ENABLED && model.MASK_ON,
       ...(model.MASK_ON ? { masks: input.MASK_FORMAT as MaskFormat } : {}),
       ...(model.KEYPOINT_ON ? { keypoints: model.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS } : {}),
       ...options,
-      boxesFromMasks: input.CROP.ENABLED && model.MASK_ON,
     });
   }
 

@@ -7,6 +7,7 @@ import { readImage } from '../image_io/read_image.js';
 import { copyPaste } from '../mix/copy_paste.js';
 import { mosaic } from '../mix/mosaic.js';
 import { Random, type RandomState } from '../random.js';
+import { buildAugmentations, type AugmentationSpec } from '../transforms/augmentation_specs.js';
 
 /** A sample to make: everything that it depends on, as plain data, so that it can be made in any thread. */
 export interface SampleTask {
@@ -39,6 +40,8 @@ export interface SourceOptions {
   readonly config: Config;
   readonly keypointFlipIndices?: readonly number[];
   readonly mix?: MixOptions;
+  /** In the place of the configuration's. */
+  readonly augmentations?: readonly AugmentationSpec[];
 }
 
 /** Makes samples in this thread: reads, decodes, augments. */
@@ -47,13 +50,17 @@ export class InProcessSource implements SampleSource {
   private readonly format: 'BGR' | 'RGB';
   private readonly mix: MixOptions;
 
-  constructor({ config, keypointFlipIndices, mix }: SourceOptions) {
+  constructor({ config, keypointFlipIndices, mix, augmentations }: SourceOptions) {
     this.mix = mix ?? {};
     checkMix(this.mix, config);
     const { FORMAT: format } = config.INPUT;
     if (format === 'L') throw new ConfigError('INPUT.FORMAT is L; training takes colour pictures: BGR or RGB.');
     this.format = format as 'BGR' | 'RGB';
-    this.mapper = DatasetMapper.fromConfig(config, keypointFlipIndices ? { keypointFlipIndices } : {});
+    this.mapper = DatasetMapper.fromConfig(config, {
+      ...(keypointFlipIndices ? { keypointFlipIndices } : {}),
+      // With augmentations of the caller's own a crop may be among them: boxes are taken from the masks, where there are any.
+      ...(augmentations ? { augmentations: buildAugmentations(augmentations), boxesFromMasks: config.MODEL.MASK_ON } : {}),
+    });
   }
 
   async make({ record, random: state, mosaic: others, paste }: SampleTask): Promise<TrainingSample> {

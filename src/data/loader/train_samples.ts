@@ -7,6 +7,7 @@ import { RepeatFactorTrainingSampler, repeatFactors } from '../samplers/repeat_f
 import { RandomSubsetTrainingSampler, TrainingSampler, type Sampler } from '../samplers/sampler.js';
 import { InProcessSource, type MixOptions } from './sample_source.js';
 import { WorkerPool } from './worker_pool.js';
+import type { AugmentationSpec } from '../transforms/augmentation_specs.js';
 import { TrainLoader, type LoadedDataset, type LoaderState } from './train_loader.js';
 
 /** Options of {@link trainSamplesFromConfig}. */
@@ -22,6 +23,8 @@ export interface TrainSamplesOptions {
   readonly workers?: number;
   /** Batches made ahead; default 2 with threads and 0 without. */
   readonly prefetch?: number;
+  /** Augmentations in the place of crop, resize and flip of the section INPUT; as plain data, because threads get them. */
+  readonly augmentations?: readonly AugmentationSpec[];
   /** Samples made of several pictures: mosaics, and objects pasted from other pictures. */
   readonly mix?: MixOptions;
   /** Pictures a batch; default SOLVER.IMS_PER_BATCH. */
@@ -36,9 +39,14 @@ export interface TrainSamplesOptions {
  * @throws DatasetError when the data set cannot be read or no picture is left, ConfigError for settings that do not fit
  */
 export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesOptions): Promise<TrainLoader> {
-  const { seed, state, mix, workers = 0, prefetch = workers > 0 ? 2 : 0 } = options;
+  const { seed, state, mix, augmentations, workers = 0, prefetch = workers > 0 ? 2 : 0 } = options;
   const { dataset, flips } = await loadDataset(cfg, options);
-  const sourceOptions = { config: cfg, ...(flips ? { keypointFlipIndices: flips } : {}), ...(mix ? { mix } : {}) };
+  const sourceOptions = {
+    config: cfg,
+    ...(flips ? { keypointFlipIndices: flips } : {}),
+    ...(mix ? { mix } : {}),
+    ...(augmentations ? { augmentations } : {}),
+  };
   // Made here in any case: settings that do not fit are told now, not by a thread later.
   const inProcess = new InProcessSource(sourceOptions);
   const sampler = trainSampler(cfg, dataset, options);

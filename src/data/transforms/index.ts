@@ -30,3 +30,4 @@ export { ExtentTransform, type SourceRectangle } from './extent.js';
 export { MinIouRandomCrop, RandomExtent, RandomRotation } from './geometric_augmentations.js';
 export type { MinIouRandomCropOptions, RandomRotationOptions } from './geometric_augmentations.js';
 export { RotationTransform, type RotationOptions } from './rotation.js';
+export { buildAugmentations, type AugmentationSpec } from './augmentation_specs.js';

@@ -115,6 +115,20 @@ describe('trainSamplesFromConfig', () => {
     await expect(noMasks).rejects.toThrow('set MODEL.MASK_ON');
   });
 
+  it('takes augmentations of the caller in the place of those of the configuration', async () => {
+    const augmentations = [
+      { name: 'ResizeShortestEdge', args: [{ shortEdge: [24], maxSize: 99 }] },
+      { name: 'RandomBrightness', args: [0, 0] },
+    ] as const;
+    const loader = await trainSamplesFromConfig(config(), { ...files, seed: 1, augmentations });
+    for (const sample of (await take(loader, 3)).flat()) {
+      expect(Math.min(sample.height, sample.width)).toBe(24);
+      expect(sample.data.every((v) => v === 0)).toBe(true);
+    }
+    const wrong = [{ name: 'RandomFlop' }] as unknown as typeof augmentations;
+    await expect(trainSamplesFromConfig(config(), { ...files, seed: 1, augmentations: wrong })).rejects.toThrow('RandomFlip');
+  });
+
   it('names the file of a picture that cannot be read, and goes on after it', async () => {
     const other = await writeDataset(4);
     writeFileSync(join(other.folder, 'picture_2.png'), 'no picture');
