@@ -35,6 +35,11 @@ export class AnchorGenerator {
     return this.cellAnchors[0].length / 4;
   }
 
+  /** Where a level's anchors stand: pixels between them, and the first one's centre in these. */
+  grid(level: number): { stride: number; offset: number } {
+    return { stride: this.options.strides[level], offset: this.options.offset };
+  }
+
   /** Writes anchor `index` of a level whose map is `gridWidth` wide to `out[at..at+4]`. */
   anchorAt(level: number, gridWidth: number, index: number, out: Float32Array, at: number): void {
     const cells = this.cellAnchors[level];

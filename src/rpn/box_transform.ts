@@ -8,6 +8,7 @@ const f = Math.fround;
  * dw and dh are clamped from above only.
  */
 export class Box2BoxTransform {
+  /** Of dx, dy, dw, dh. */
   readonly weights: readonly number[];
 
   constructor(

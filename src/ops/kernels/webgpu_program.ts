@@ -33,16 +33,24 @@ export interface FlatProgram {
   inputs: { name: string; tensor: TensorInfo; components?: 1 | 4 }[];
   /** By name; WGSL reads `uniforms.<name>`. */
   uniforms: Record<string, Uniform>;
-  threads: number;
+  threads?: number;
   /** The result's shape; or a tensor that exists and is written into. */
   output: number[] | TensorInfo;
   dtype?: 'float32' | 'int32';
   outputComponents?: 1 | 4;
+  /**
+   * Instead of a thread for each index, so many groups of 256 threads that work together: the code then defines `fn run(group : i32, thread : i32)`,
+   * may declare `var<workgroup>` and may call barriers; `threads` is not used.
+   */
+  groups?: number;
   /** `result` is `array<atomic<i32>>`, with {@link ATOMIC_ADD} for floats; `output` must exist. */
   atomic?: boolean;
 }
 
 const WORKGROUP = 64;
+
+/** Threads of a group that works together: what every WebGPU device has. */
+export const GROUP_THREADS = 256;
 
 /** `addAt(i, v)`: adds a float to a result of atomic integers, bit pattern by bit pattern. */
 export const ATOMIC_ADD = `
@@ -94,7 +102,7 @@ const flat = (tensor: TensorInfo): TensorInfo => ({ ...tensor, shape: [length(te
  * Runs a program and returns its output. No inputs or outputs of size 0: such a binding is invalid, and the GPU says so long after.
  */
 export function runFlat(backend: WebGpuBackend, program: FlatProgram): TensorInfo {
-  const { key, code, inputs, uniforms, threads, output, dtype = 'float32', outputComponents = 1, atomic = false } = program;
+  const { key, code, inputs, uniforms, threads = 0, output, dtype = 'float32', outputComponents = 1, atomic = false } = program;
   const shape = Array.isArray(output) ? output : output.shape;
   const size = length(shape);
   const groups = Math.ceil(threads / WORKGROUP);
@@ -109,12 +117,16 @@ export function runFlat(backend: WebGpuBackend, program: FlatProgram): TensorInf
       outputComponent: outputComponents,
       outputShape: [size],
       uniforms: ['threads : i32,', ...names.map((name) => `${name} : ${uniforms[name].type},`)].join(' '),
-      workgroupSize: [WORKGROUP, 1, 1],
+      workgroupSize: [program.groups === undefined ? WORKGROUP : GROUP_THREADS, 1, 1],
       dispatchLayout: { x: [0] },
-      dispatch: [Math.ceil(groups / rows), rows, 1],
+      dispatch: program.groups === undefined ? [Math.ceil(groups / rows), rows, 1] : [program.groups, 1, 1],
       ...(atomic ? { atomic } : {}),
-      getUserCode: () => `${code}
-        fn main(index : i32) { if (index < uniforms.threads) { run(index); } }`,
+      getUserCode: () =>
+        program.groups === undefined
+          ? `${code}
+        fn main(index : i32) { if (index < uniforms.threads) { run(index); } }`
+          : `${code}
+        fn main(index : i32) { run(i32(workgroupId.x), i32(localIndex)); }`,
     },
     inputs.map(({ tensor }) => flat(tensor)),
     dtype,

@@ -2,13 +2,13 @@ import { ArgumentError } from '../../errors.js';
 import { Arena } from '../kernels/arena.js';
 
 /** Up to this many boxes, torchvision's batched NMS on the CPU moves each group away by an offset instead of looping over groups. */
-const OFFSET_TRICK_BOXES = 1000;
+export const OFFSET_TRICK_BOXES = 1000;
 
 /** The memory that the suppression runs in; made at first use, one for the process. */
 let arena: Arena | undefined;
 
 /** The largest float32 that is not above the threshold: float32 x > threshold (as doubles) exactly when x > this. */
-function float32NotAbove(threshold: number): number {
+export function float32NotAbove(threshold: number): number {
   const rounded = Math.fround(threshold);
   if (rounded <= threshold) return rounded;
   const bits = new Int32Array(Float32Array.of(rounded).buffer);

@@ -1,6 +1,6 @@
 /** The size at which a box belongs to the canonical level (Lin et al. 2017, equation 1). */
-const CANONICAL_BOX_SIZE = 224;
-const CANONICAL_LEVEL = 4;
+export const CANONICAL_BOX_SIZE = 224;
+export const CANONICAL_LEVEL = 4;
 
 /** The finest and the coarsest level that regions are given to: 2 and 5 for p2 to p5. */
 export interface LevelRange {

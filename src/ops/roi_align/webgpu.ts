@@ -1,8 +1,9 @@
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { isDeterministic } from '../determinism.js';
 import { ATOMIC_ADD, CEIL_OF_QUOTIENT, hostValues, i32, runFlat, type WebGpuBackend, zeros } from '../kernels/webgpu_program.js';
 import { regionGeometry } from './geometry.js';
-import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
+import { MULTILEVEL_ROI_ALIGN, MULTILEVEL_ROI_ALIGN_GRAD, type RoiAlignCall } from './kernel_names.js';
+import { assignLevels, CANONICAL_BOX_SIZE, CANONICAL_LEVEL, type LevelRange } from './levels.js';
 
 /** WebGPU guarantees 8 storage buffers to a program: the result, the regions, and these maps. */
 const MAPS_PER_PROGRAM = 6;
@@ -24,29 +25,64 @@ const SAMPLE = `
     return Sample(low, low + 1, inside - f32(low));
   }`;
 
+/** Where the regions lie. */
+interface Regions {
+  /** [R, 8] as {@link WORDS} says. */
+  records: tf.TensorInfo;
+  /** Each region's level; undefined where only the GPU knows. */
+  levels: Int32Array | undefined;
+}
+
 /**
  * The regions' records. From the host's coordinates where they are there, with the rounding of the C++; else on the GPU, whose division
  * may differ in the last bit.
  */
-function regionRecords(backend: WebGpuBackend, rois: TensorInfo, attributes: RoiAlignAttributes): TensorInfo {
-  const { levels, shapes, outputSize, spatialScales, samplingRatio, aligned } = attributes;
+function placeRegions(backend: WebGpuBackend, rois: tf.TensorInfo, call: RoiAlignCall): Regions {
+  const count = rois.shape[0];
   const values = hostValues(backend, rois) as Float32Array | undefined;
+  const given = call.levels instanceof Int32Array ? call.levels : undefined;
   if (values) {
-    const records = new Float32Array(levels.length * WORDS);
-    regionGeometry(values, levels, shapes, attributes).forEach((r, k) => {
+    const range = call.levels as LevelRange;
+    const levels = given ?? assignLevels(values, range.minLevel, range.maxLevel);
+    const records = new Float32Array(count * WORDS);
+    regionGeometry(values, levels, call.shapes, call).forEach((r, k) => {
       records.set([r.y, r.x, r.binHeight, r.binWidth, r.samplesY, r.samplesX, r.image, levels[k]], k * WORDS);
     });
-    return backend.makeTensorInfo([levels.length, WORDS], 'float32', records);
+    return { records: backend.makeTensorInfo([count, WORDS], 'float32', records), levels };
   }
-  const placed = new Float32Array(levels.length * 2);
-  levels.forEach((level, k) => placed.set([level, level < 0 ? 1 : spatialScales[level]], 2 * k));
-  const places = backend.makeTensorInfo([levels.length, 2], 'float32', placed);
+  return { records: recordsOnGpu(backend, rois, call, given), levels: given };
+}
+
+function recordsOnGpu(
+  backend: WebGpuBackend,
+  rois: tf.TensorInfo,
+  call: RoiAlignCall,
+  given: Int32Array | undefined,
+): tf.TensorInfo {
+  const { shapes, outputSize, spatialScales, samplingRatio, aligned } = call;
+  const { minLevel, maxLevel } = given ? { minLevel: 0, maxLevel: 0 } : (call.levels as LevelRange);
+  // A level's number is that of its map; one that is given stands for each region, else the program finds it.
+  const levels = backend.makeTensorInfo([given?.length ?? 1], 'float32', given ? Float32Array.from(given) : new Float32Array(1));
+  const scales = backend.makeTensorInfo([spatialScales.length], 'float32', Float32Array.from(spatialScales));
   const records = runFlat(backend, {
-    key: 'roiAlignRegions',
+    key: `roiAlignRegions_${given ? 'given' : 'range'}`,
     code: `${CEIL_OF_QUOTIENT}
+      fn levelOf(r : i32) -> f32 {
+        ${
+          given
+            ? 'return levels[r];'
+            : `let area = (rois[5 * r + 3] - rois[5 * r + 1]) * (rois[5 * r + 4] - rois[5 * r + 2]);
+        if (!(area >= 0.0)) { return f32(-uniforms.minLevel); }
+        // By comparison with the powers of two: the GPU's logarithm is too coarse at them. One last bit is what log2 rounds away.
+        let size = sqrt(area) / ${CANONICAL_BOX_SIZE}.0 + 1e-8;
+        var level = uniforms.minLevel;
+        while (level < uniforms.maxLevel && size >= exp2(f32(level + 1 - ${CANONICAL_LEVEL})) * 0.99999994) { level += 1; }
+        return f32(level - uniforms.minLevel);`
+        }
+      }
       fn run(r : i32) {
-        let level = places[2 * r];
-        let scale = places[2 * r + 1];
+        let level = levelOf(r);
+        let scale = scales[max(i32(level), 0)];
         let offset = select(0.0, 0.5, uniforms.aligned == 1);
         let image = rois[5 * r];
         let x = rois[5 * r + 1] * scale - offset;
@@ -75,7 +111,8 @@ function regionRecords(backend: WebGpuBackend, rois: TensorInfo, attributes: Roi
       }`,
     inputs: [
       { name: 'rois', tensor: rois },
-      { name: 'places', tensor: places },
+      { name: 'scales', tensor: scales },
+      ...(given ? [{ name: 'levels', tensor: levels }] : []),
     ],
     uniforms: {
       outHeight: i32(outputSize[0]),
@@ -83,22 +120,24 @@ function regionRecords(backend: WebGpuBackend, rois: TensorInfo, attributes: Roi
       images: i32(shapes[0][0]),
       samplingRatio: i32(samplingRatio),
       aligned: i32(aligned ? 1 : 0),
+      minLevel: i32(minLevel),
+      maxLevel: i32(maxLevel),
     },
-    threads: levels.length,
-    output: [levels.length, WORDS],
+    threads: rois.shape[0],
+    output: [rois.shape[0], WORDS],
   });
-  backend.disposeData(places.dataId);
+  for (const { dataId } of [levels, scales]) backend.disposeData(dataId);
   return records;
 }
 
 /** Pools the regions whose level is among `maps`, which begin at level `first`; the first program also writes the rows of no level. */
 function forward(
   backend: WebGpuBackend,
-  maps: TensorInfo[],
-  records: TensorInfo,
+  maps: tf.TensorInfo[],
+  records: tf.TensorInfo,
   first: number,
-  output: number[] | TensorInfo,
-): TensorInfo {
+  output: number[] | tf.TensorInfo,
+): tf.TensorInfo {
   const [rows, outHeight, outWidth, channels] = Array.isArray(output) ? output : output.shape;
   const components = channels % 4 === 0 ? 4 : 1;
   const type = components === 4 ? 'vec4<f32>' : 'f32';
@@ -168,7 +207,14 @@ function forward(
  * Adds one level's part of the gradient with atomics: one thread for each value of dy that belongs to the level. Samples that fall on the same pixel
  * are joined before they are added, which saves atomics and digits.
  */
-function scatter(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, rows: TensorInfo, shape: number[]): TensorInfo {
+function scatter(
+  backend: WebGpuBackend,
+  dy: tf.TensorInfo,
+  records: tf.TensorInfo,
+  rows: tf.TensorInfo,
+  shape: number[],
+  level: number,
+): tf.TensorInfo {
   const [, outHeight, outWidth, channels] = dy.shape;
   return runFlat(backend, {
     key: 'roiAlignGradAtomic',
@@ -209,6 +255,7 @@ function scatter(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, ro
         let p = bin / uniforms.outWidth % uniforms.outHeight;
         let r = rows[bin / (uniforms.outWidth * uniforms.outHeight)];
         at = r * 8;
+        if (i32(regions[at + 7]) != uniforms.level) { return; }
         let samplesY = i32(regions[at + 4]);
         samplesX = i32(regions[at + 5]);
         base = i32(regions[at + 6]) * uniforms.height * uniforms.width;
@@ -241,6 +288,7 @@ function scatter(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, ro
       channels: i32(channels),
       height: i32(shape[1]),
       width: i32(shape[2]),
+      level: i32(level),
     },
     threads: rows.shape[0] * outHeight * outWidth * channels,
     output: zeros(backend, shape),
@@ -249,7 +297,14 @@ function scatter(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, ro
 }
 
 /** One level's part of the gradient, gathered: one thread for each pixel adds up what the regions over it send, always in their order. */
-function gather(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, rows: TensorInfo, shape: number[]): TensorInfo {
+function gather(
+  backend: WebGpuBackend,
+  dy: tf.TensorInfo,
+  records: tf.TensorInfo,
+  rows: tf.TensorInfo,
+  shape: number[],
+  level: number,
+): tf.TensorInfo {
   const [, outHeight, outWidth, channels] = dy.shape;
   const components = channels % 4 === 0 ? 4 : 1;
   const type = components === 4 ? 'vec4<f32>' : 'f32';
@@ -290,7 +345,7 @@ function gather(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, row
           let at = r * 8;
           let samplesY = i32(regions[at + 4]);
           let samplesX = i32(regions[at + 5]);
-          if (regions[at + 6] != image || samplesY * samplesX == 0) { continue; }
+          if (regions[at + 6] != image || i32(regions[at + 7]) != uniforms.level || samplesY * samplesX == 0) { continue; }
           let share = 1.0 / f32(samplesY * samplesX);
           let binsY = binsAt(regions[at], regions[at + 2], uniforms.outHeight, uniforms.height, y);
           // Region by region: one long sum loses digits.
@@ -320,6 +375,7 @@ function gather(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, row
       height: i32(shape[1]),
       width: i32(shape[2]),
       rows: i32(rows.shape[0]),
+      level: i32(level),
     },
     threads: size(shape) / components,
     output: shape,
@@ -327,32 +383,55 @@ function gather(backend: WebGpuBackend, dy: TensorInfo, records: TensorInfo, row
   });
 }
 
-registerRoiAlign<WebGpuBackend>('webgpu', {
-  forward(backend, maps, rois, attributes) {
-    const shape = [attributes.levels.length, ...attributes.outputSize, attributes.shapes[0][3]];
-    if (size(shape) === 0) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
-    const records = regionRecords(backend, rois, attributes);
-    let out: TensorInfo | undefined;
-    for (let first = 0; first < maps.length; first += MAPS_PER_PROGRAM) {
-      out = forward(backend, maps.slice(first, first + MAPS_PER_PROGRAM), records, first, out ?? shape);
-    }
-    backend.disposeData(records.dataId);
-    return out!;
+function pool(backend: WebGpuBackend, maps: tf.TensorInfo[], rois: tf.TensorInfo, call: RoiAlignCall): tf.TensorInfo {
+  const shape = [rois.shape[0], ...call.outputSize, call.shapes[0][3]];
+  if (size(shape) === 0) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
+  const { records } = placeRegions(backend, rois, call);
+  let out: tf.TensorInfo | undefined;
+  for (let first = 0; first < maps.length; first += MAPS_PER_PROGRAM) {
+    out = forward(backend, maps.slice(first, first + MAPS_PER_PROGRAM), records, first, out ?? shape);
+  }
+  backend.disposeData(records.dataId);
+  return out!;
+}
+
+function gradients(backend: WebGpuBackend, dy: tf.TensorInfo, rois: tf.TensorInfo, call: RoiAlignCall): tf.TensorInfo[] {
+  const { shapes } = call;
+  if (size(dy.shape) === 0) return shapes.map((shape) => zeros(backend, shape));
+  const { records, levels } = placeRegions(backend, rois, call);
+  const all = Int32Array.from({ length: rois.shape[0] }, (_, r) => r);
+  const onLevel = isDeterministic() ? gather : scatter;
+  const list = shapes.map((shape, level) => {
+    // Where only the GPU knows the levels, each level's program looks at all regions.
+    const members = levels ? all.filter((r) => levels[r] === level) : all;
+    if (members.length === 0) return zeros(backend, shape);
+    const rows = backend.makeTensorInfo([members.length], 'int32', members.slice());
+    const gradient = onLevel(backend, dy, records, rows, shape, level);
+    backend.disposeData(rows.dataId);
+    return gradient;
+  });
+  backend.disposeData(records.dataId);
+  return list;
+}
+
+tf.registerKernel({
+  kernelName: MULTILEVEL_ROI_ALIGN,
+  backendName: 'webgpu',
+  kernelFunc: ({ inputs, attrs, backend }) => {
+    const call = attrs as unknown as RoiAlignCall;
+    const maps = call.shapes.map((_, level) => inputs[`x${level}`] as tf.TensorInfo);
+    return pool(backend as WebGpuBackend, maps, inputs.rois as tf.TensorInfo, call);
   },
-  backward(backend, dy, rois, attributes) {
-    const { levels, shapes } = attributes;
-    if (size(dy.shape) === 0) return shapes.map((shape) => zeros(backend, shape));
-    const records = regionRecords(backend, rois, attributes);
-    const onLevel = isDeterministic() ? gather : scatter;
-    const gradients = shapes.map((shape, level) => {
-      const members = Int32Array.from(levels.keys()).filter((r) => levels[r] === level);
-      if (members.length === 0) return zeros(backend, shape);
-      const rows = backend.makeTensorInfo([members.length], 'int32', members);
-      const gradient = onLevel(backend, dy, records, rows, shape);
-      backend.disposeData(rows.dataId);
-      return gradient;
-    });
-    backend.disposeData(records.dataId);
-    return gradients;
-  },
+});
+
+tf.registerKernel({
+  kernelName: MULTILEVEL_ROI_ALIGN_GRAD,
+  backendName: 'webgpu',
+  kernelFunc: ({ inputs, attrs, backend }) =>
+    gradients(
+      backend as WebGpuBackend,
+      inputs.dy as tf.TensorInfo,
+      inputs.rois as tf.TensorInfo,
+      attrs as unknown as RoiAlignCall,
+    ),
 });

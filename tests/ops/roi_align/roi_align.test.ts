@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError } from '../../../src/errors.js';
 import type { RoiAlignOptions } from '../../../src/ops/roi_align/geometry.js';
+import { assignLevels } from '../../../src/ops/roi_align/levels.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
 import { roiAlign } from '../../../src/ops/roi_align/roi_align.js';
 import { toNchw, toNhwc } from '../../golden/layout.js';
@@ -31,6 +32,50 @@ describe.each(devices)('RoIAlign on %s', (device) => {
 
   it('pools regions that were computed on the device, and more maps than one program takes', async () => {
     expect(await compareManyMaps()).toBeLessThan(1e-6);
+  });
+
+  it('finds the levels of regions that were computed on the device, forward and backward', async () => {
+    const shapes: Shape4[] = [
+      [1, 40, 40, 4],
+      [1, 20, 20, 4],
+      [1, 10, 10, 4],
+      [1, 5, 5, 4],
+    ];
+    const maps = shapes.map((shape, level) =>
+      noise(
+        shape.reduce((a, b) => a * b),
+        level + 3,
+      ),
+    );
+    // Around the sizes at which the level changes: 112, 224, 448 pixels; a box of zeros, and an inverted one.
+    const sizes = [112, 224, 448].flatMap((n) => [n - 0.01, n, n + 0.01]);
+    const boxes = [...sizes.map((n, k) => [0, k, 2 * k, k + n, 2 * k + n]), [0, 0, 0, 0, 0], [0, 60, 20, 20, 60]];
+    const values = Float32Array.from(boxes.flat());
+    const o: RoiAlignOptions = {
+      outputSize: [3, 3],
+      spatialScales: [1 / 4, 1 / 8, 1 / 16, 1 / 32],
+      samplingRatio: 0,
+      aligned: true,
+    };
+    const levels = assignLevels(values, 2, 5);
+    expect([...levels]).toEqual([0, 1, 1, 1, 2, 2, 2, 3, 3, 0, -2]);
+    const features = maps.map((map, level) => tf.tensor4d(map.slice(), shapes[level]));
+    const rois = tf.add<tf.Tensor2D>(tf.tensor2d(values.slice(), [boxes.length, 5]), tf.zeros([boxes.length, 5]));
+    const run = (...x: tf.Tensor[]): tf.Tensor4D => multilevelRoiAlign(x as tf.Tensor4D[], rois, { minLevel: 2, maxLevel: 5 }, o);
+    const out = run(...features);
+    expect(maxDifference(await out.data(), roiAlignReference(maps, shapes, values, levels, o))).toBeLessThan(2e-6);
+    const dy = noise(out.size, 8);
+    const expected = roiAlignGradReference(dy, shapes, values, levels, o);
+    for (const deterministic of [false, true]) {
+      tf.env().set('MASKRCNN_DETERMINISTIC', deterministic);
+      const gradients = tf.grads(run)(features, tf.tensor(dy.slice(), out.shape));
+      for (let level = 0; level < 4; level++) {
+        expect(maxDifference(await gradients[level].data(), expected[level])).toBeLessThan(2e-5);
+      }
+      tf.dispose(gradients);
+    }
+    tf.env().set('MASKRCNN_DETERMINISTIC', false);
+    tf.dispose([features, rois, out]);
   });
 
   it.skipIf(singles.length === 0).each(singles.map((c) => [c.name, c] as const))(
