@@ -9,7 +9,8 @@ import { toNchw, toNhwc } from '../../golden/layout.js';
 import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
 import { maxDifference } from '../max_difference.js';
-import { compareManyMaps, compareWithLoops, PROBLEMS, problem } from './problems.js';
+import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
+import { compareManyMaps, compareWithLoops, noise, PROBLEMS, problem } from './problems.js';
 
 type Shape4 = [number, number, number, number];
 
