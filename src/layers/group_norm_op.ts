@@ -7,7 +7,7 @@ const groupMean = (x: tf.Tensor): tf.Tensor => tf.mean(tf.mean(x, [2, 4], true),
 const channelSum = (x: tf.Tensor): tf.Tensor => tf.sum(tf.sum(x, 2), [0, 1]);
 
 /**
- * Group normalisation with its gradient in closed form, which keeps the normalised map alone and cancels less than the gradients of its parts do.
+ * Group normalisation with its gradient in closed form, which keeps its input alone.
  * @param x      [N, H, W, C]
  * @param weight [C]
  * @param bias   [C]
@@ -19,18 +19,22 @@ export function groupNorm(x: tf.Tensor4D, weight: tf.Tensor1D, bias: tf.Tensor1D
     const [n, h, w, c] = input.shape;
     const grouped: number[] = [n, h, w, groups, c / groups];
     const map = tf.reshape(input, grouped);
-    const centred = tf.sub(map, groupMean(map));
-    const inverse = tf.rsqrt(tf.add(groupMean(tf.square(centred)), epsilon));
-    const normal = tf.reshape(tf.mul(centred, inverse), input.shape);
-    save([normal, inverse, scale]);
-    const gradFunc = (dy: tf.Tensor, [y, deviation, factor]: tf.Tensor[]): tf.Tensor[] => {
+    const mean = groupMean(map);
+    const inverse = tf.rsqrt(tf.add(groupMean(tf.square(tf.sub(map, mean))), epsilon));
+    // One product and one sum a pixel, as in PyTorch: few roundings, and the same ones.
+    const perChannel = [1, 1, 1, groups, c / groups];
+    const factors = tf.mul(inverse, tf.reshape(scale, perChannel));
+    const offsets = tf.sub(tf.reshape(shift, perChannel), tf.mul(mean, factors));
+    const value = tf.reshape(tf.add(tf.mul(map, factors), offsets), input.shape) as tf.Tensor4D;
+    save([input, mean, inverse, scale]);
+    const gradFunc = (dy: tf.Tensor, [saved, centre, deviation, factor]: tf.Tensor[]): tf.Tensor[] => {
       const dNormal = tf.reshape(tf.mul(dy, factor), grouped);
-      const unit = tf.reshape(y, grouped);
+      const unit = tf.mul(tf.sub(tf.reshape(saved, grouped), centre), deviation);
       const along = tf.mul(unit, groupMean(tf.mul(dNormal, unit)));
       const dx = tf.mul(tf.sub(tf.sub(dNormal, groupMean(dNormal)), along), deviation);
-      return [tf.reshape(dx, input.shape), channelSum(tf.mul(dy, y)), channelSum(dy)];
+      return [tf.reshape(dx, input.shape), channelSum(tf.mul(dy, tf.reshape(unit, input.shape))), channelSum(dy)];
     };
-    return { value: tf.add<tf.Tensor4D>(tf.mul(normal, scale), shift), gradFunc };
+    return { value, gradFunc };
   });
   return normalise(x, weight, bias) as tf.Tensor4D;
 }
