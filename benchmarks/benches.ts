@@ -7,6 +7,7 @@ export const BENCHES: Record<string, () => Promise<Bench>> = {
   nms_4000: async () => (await import('./nms.js')).nms4000(),
   mask_paste_rle_100: async () => (await import('./mask_paste_rle.js')).maskPasteRle100(),
   rcnn_r50_fpn_800: async () => (await import('./rcnn.js')).rcnnR50Fpn800(),
+  train_step_r50_fpn_800: async () => (await import('./train_step.js')).trainStepR50Fpn800(),
   coco_eval_bbox: async () => (await import('./coco_eval.js')).cocoEvaluation('bbox'),
   coco_eval_bbox_500: async () => (await import('./coco_eval.js')).cocoEvaluation('bbox', (await import('./coco_data.js')).TENTH),
   coco_eval_segm_500: async () => (await import('./coco_eval.js')).cocoEvaluation('segm', (await import('./coco_data.js')).TENTH),

@@ -17,7 +17,7 @@ const DETECTIONS = 100;
  * Trained norms keep activations near 1; fresh ones let them grow with every block and with the pixels' scale, until boxes leave the image and
  * few proposals are left.
  */
-function tame(parameters: readonly ModelParameter[]): void {
+export function tame(parameters: readonly ModelParameter[]): void {
   for (const { name, shape, set } of parameters) {
     const value = name.endsWith('stem.conv1.norm.weight') ? 1 / 64 : name.endsWith('conv3.norm.weight') ? 0.2 : undefined;
     if (value !== undefined) set(new Float32Array(shape[0]!).fill(value));

@@ -87,7 +87,45 @@ def rcnn_r50_fpn_800(inputs, options):
     return run
 
 
-BENCHES = {f.__name__: f for f in (roi_align_forward, roi_align_backward, nms_4000, mask_paste_rle_100, rcnn_r50_fpn_800)}
+def train_step_r50_fpn_800(inputs, options):
+    from torchvision.models.detection import MaskRCNN
+    from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+    from torchvision.ops.misc import FrozenBatchNorm2d
+
+    torch.manual_seed(0)
+    # What maskrcnn_resnet50_fpn builds for pretrained weights: norms, stem and the first stage frozen (trainable_layers=3).
+    resnet = torchvision.models.resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+    for name, module in resnet.named_modules():
+        if name.endswith("bn3"):
+            module.weight.fill_(0.2)
+    model = MaskRCNN(
+        _resnet_fpn_extractor(resnet, 3),
+        num_classes=81,
+        min_size=800,
+        rpn_post_nms_top_n_train=1000,
+    ).train()
+    image = load(inputs["image"]).permute(2, 0, 1).float() / 255
+    boxes, masks = load(inputs["boxes"]), load(inputs["masks"])
+    target = {"boxes": boxes, "masks": masks, "labels": torch.arange(1, len(boxes) + 1)}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=2e-8, momentum=0.9, weight_decay=1e-4)
+    counted = {}
+    model.roi_heads.mask_head.register_forward_pre_hook(lambda m, a: counted.update(foreground=len(a[0])))
+
+    def run():
+        loss = sum(model([image], [target]).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {"foreground": counted["foreground"], "peak_mb": round(peak)}
+
+    return run
+
+
+BENCHES = {
+    f.__name__: f
+    for f in (roi_align_forward, roi_align_backward, nms_4000, mask_paste_rle_100, rcnn_r50_fpn_800, train_step_r50_fpn_800)
+}
 
 
 def main():
