@@ -38,6 +38,26 @@ export { predictDataset, type BatchPredictor, type PredictDatasetOptions } from 
 export type { EvaluationOptions, EvaluationParameters, IouType } from './evaluation/evaluation_parameters.js';
 export type { EvaluationArrays } from './evaluation/precision_recall.js';
 export { CocoEvaluator, type CocoEvaluation, type TaskResults } from './evaluation/coco_evaluator.js';
+export {
+  Trainer,
+  type BatchSource,
+  type LossFunction,
+  type TrainableModel,
+  type TrainerOptions,
+  type TrainOutcome,
+  type TrainStep,
+} from './engine/trainer.js';
+export { prepareTraining, type CocoFiles, type TrainingRun, type TrainingRunOptions } from './engine/training_run.js';
+export type { Hook } from './engine/hooks/hook.js';
+export type { Writer } from './engine/writers/writer.js';
+export type { AboutModel } from './engine/training_checkpoint.js';
+export type { BatchGradients } from './engine/divergence_guard.js';
+export { ScalarLog } from './engine/scalar_log.js';
+export type { Optimizer } from './engine/solver/optimizer.js';
+export type { HostTensor } from './engine/solver/slots.js';
+export { WeightAverage } from './engine/solver/weight_average.js';
+export { Random, type RandomState } from './data/random.js';
+export type { GroundTruth, MaskAnnotation, TrainingSample } from './structures/training_sample.js';
 export { startBackend, type BackendInfo, type ConcreteDevice, type Device } from './backends/select.js';
 export { type CheckpointFormat } from './checkpoint/read.js';
 export * as modelZoo from './model_zoo/index.js';

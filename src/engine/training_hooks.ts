@@ -1,14 +1,18 @@
 import { basename, join } from 'node:path';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
-import type { TrainLoader } from '../data/loader/index.js';
+import { type TrainLoader, trainSamplesFromConfig } from '../data/loader/index.js';
+import { Random } from '../data/random.js';
 import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { detect, evaluateModel } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
 import { KeepModel } from './hooks/keep_model.js';
 import { PeriodicCheckpoint } from './hooks/periodic_checkpoint.js';
 import { PeriodicEvaluation } from './hooks/periodic_evaluation.js';
 import { PeriodicWriter } from './hooks/periodic_writer.js';
+import { ValidationLoss } from './hooks/validation_loss.js';
+import { lossValues } from './loss_gradients.js';
 import { type AboutModel, writeModelFile } from './training_checkpoint.js';
 import type { CocoFiles, TrainingRunOptions } from './training_run.js';
 import { ConsoleWriter } from './writers/console_writer.js';
@@ -55,7 +59,8 @@ export function hooksOf(
     pictures: () => predictSome(model, shown, about),
   });
   const all = [new ConsoleWriter(print), new JsonLinesWriter(metrics), new TensorBoardWriter(output), page, ...writers];
-  return [...hooks, keeping, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
+  const measured = judged && validation ? validationLoss(model, validation, about) : [];
+  return [...hooks, keeping, ...measured, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
 }
 
 /** A few pictures for the report: of the validation set where there is one. */
@@ -75,4 +80,31 @@ async function predictSome(model: ProposalNetwork, files: readonly string[], abo
     pictures.push({ caption: `${basename(file)}: ${sure.length} objects from score 0.5`, png: await sure.draw().toPng() });
   }
   return pictures;
+}
+
+/** Losses on some pictures of the validation set, unaugmented, at every evaluation; nothing where the config asks for none. */
+function validationLoss(model: ProposalNetwork, validation: CocoFiles, { config }: AboutModel): ValidationLoss[] {
+  const { VALIDATION_LOSS_IMAGES: count, EVAL_PERIOD } = config.TEST;
+  if (count <= 0) return [];
+  const plain = structuredClone(config);
+  const { MIN_SIZE_TEST, MAX_SIZE_TEST } = config.INPUT;
+  Object.assign(plain.INPUT, { RANDOM_FLIP: 'none', MIN_SIZE_TRAIN: [MIN_SIZE_TEST], MAX_SIZE_TRAIN: MAX_SIZE_TEST });
+  plain.INPUT.CROP.ENABLED = false;
+  plain.DATALOADER.SAMPLER_TRAIN = 'TrainingSampler';
+  const random = new Random(config.SEED);
+  const hook = new ValidationLoss({
+    period: EVAL_PERIOD > 0 ? EVAL_PERIOD : config.SOLVER.MAX_ITER,
+    random,
+    losses: async (samples, order) => (await lossValues(model, samples, order)).losses,
+    async *batches() {
+      const loader = await trainSamplesFromConfig(plain, { ...validation, seed: 0, batchSize: 1 });
+      try {
+        for (let i = 0; i < Math.min(count, loader.dataset.records.length); i++)
+          yield (await loader.next()).value as TrainingSample[];
+      } finally {
+        await loader.close();
+      }
+    },
+  });
+  return [hook];
 }

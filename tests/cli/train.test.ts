@@ -36,7 +36,7 @@ async function weightsOf(output: string, iteration: number): Promise<Map<string,
 describe('maskrcnn train', () => {
   it('trains, evaluates, keeps a folder that predict reads, and goes on bit by bit', { timeout: 600_000 }, async () => {
     const validation = ['--val-json', data.val, '--val-images', data.images];
-    const whole = await runMain(start('whole', ...validation));
+    const whole = await runMain(start('whole', ...validation, 'TEST.VALIDATION_LOSS_IMAGES=1'));
     expect(whole.err).toBe('');
     expect(whole.code).toBe(0);
     expect(whole.out).toMatch(/heads for 2 classes: box_predictor\.cls_score \[3, 32\]/);
@@ -46,6 +46,7 @@ describe('maskrcnn train', () => {
     );
     const rows = await readMetrics(join(folder, 'whole', 'metrics.jsonl'));
     expect(rows.at(-1)).toMatchObject({ iteration: 3, lr: 0.0025 });
+    expect(rows.at(-1)!['validation/total_loss']).toBeGreaterThan(0);
     const page = readFileSync(join(folder, 'whole', 'report.html'), 'utf8');
     expect(page).toContain('uPlot');
     expect(page).not.toMatch(/(src|href)="https?:/);
