@@ -5,6 +5,7 @@ type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => 
 const NORMS = ['', 'FrozenBN', 'GN'];
 const BACKBONES = ['build_resnet_backbone', 'build_resnet_fpn_backbone', 'build_retinanet_resnet_fpn_backbone'];
 const META_ARCHITECTURES = ['GeneralizedRCNN', 'ProposalNetwork', 'PanopticFPN', 'SemanticSegmentor', 'RetinaNet'];
+const ROI_HEADS = ['StandardROIHeads', 'CascadeROIHeads'];
 const POOLERS = ['ROIAlign', 'ROIAlignV2'];
 
 // Each rule is a setting whose silent neglect would change the results of inference.
@@ -44,7 +45,7 @@ const RULES: Rule[] = [
 ];
 
 const HEAD_RULES: Rule[] = [
-  ['MODEL.ROI_HEADS.NAME', ({ MODEL }) => MODEL.ROI_HEADS.NAME !== 'StandardROIHeads', ({ MODEL }) => MODEL.ROI_HEADS.NAME],
+  ['MODEL.ROI_HEADS.NAME', ({ MODEL }) => !ROI_HEADS.includes(MODEL.ROI_HEADS.NAME), ({ MODEL }) => MODEL.ROI_HEADS.NAME],
   [
     'MODEL.ROI_BOX_HEAD.NAME',
     ({ MODEL }) => MODEL.ROI_BOX_HEAD.NAME !== 'FastRCNNConvFCHead',

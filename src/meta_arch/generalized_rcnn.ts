@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/index.js';
 import type { SampledProposals } from '../roi_heads/sample_proposals.js';
-import { StandardRoiHeads } from '../roi_heads/standard_roi_heads.js';
+import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
+import type { RoiHeads } from '../roi_heads/roi_heads.js';
 import type { InputImage } from '../structures/image_list.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type Inference, type InferenceOptions, traceInstances } from './meta_architecture.js';
@@ -9,7 +10,7 @@ import { ProposalNetwork, type ProposalNetworkOptions } from './proposal_network
 import type { BatchLosses, HostTrace, TrainingPass } from './training_pass.js';
 
 export interface GeneralizedRcnnOptions extends ProposalNetworkOptions {
-  readonly roiHeads: StandardRoiHeads;
+  readonly roiHeads: RoiHeads;
 }
 
 /** Backbone, region proposals, heads (Ren et al. 2015; He et al. 2017; Detectron2's `GeneralizedRCNN`). */
@@ -21,7 +22,7 @@ export class GeneralizedRcnn extends ProposalNetwork {
 
   static override fromConfig(cfg: Config): GeneralizedRcnn {
     const options = ProposalNetwork.optionsFromConfig(cfg);
-    return new GeneralizedRcnn({ ...options, roiHeads: StandardRoiHeads.fromConfig(cfg, options.backbone.outShapes) });
+    return new GeneralizedRcnn({ ...options, roiHeads: buildRoiHeads(cfg, options.backbone.outShapes) });
   }
 
   /** Detects objects in resized pictures of any sizes, together. */

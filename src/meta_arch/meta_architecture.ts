@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backbone } from '../backbone/backbone.js';
 import { Module } from '../layers/module.js';
-import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
+import type { RawInstances } from '../roi_heads/roi_heads.js';
 import type { Trace } from '../rpn/rpn.js';
 import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
 

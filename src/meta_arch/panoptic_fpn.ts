@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/index.js';
-import { StandardRoiHeads } from '../roi_heads/standard_roi_heads.js';
+import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
 import { SemSegHead } from '../semantic/sem_seg_head.js';
 import type { InputImage } from '../structures/image_list.js';
 import { GeneralizedRcnn, type GeneralizedRcnnOptions } from './generalized_rcnn.js';
@@ -22,7 +22,7 @@ export class PanopticFpn extends GeneralizedRcnn {
   static override fromConfig(cfg: Config): PanopticFpn {
     const options = ProposalNetwork.optionsFromConfig(cfg);
     const { outShapes } = options.backbone;
-    const roiHeads = StandardRoiHeads.fromConfig(cfg, outShapes);
+    const roiHeads = buildRoiHeads(cfg, outShapes);
     return new PanopticFpn({ ...options, roiHeads, semSegHead: SemSegHead.fromConfig(cfg, outShapes) });
   }
 

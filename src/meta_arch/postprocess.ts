@@ -1,4 +1,4 @@
-import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
+import type { RawInstances } from '../roi_heads/roi_heads.js';
 import { clipBox, isLargerThan } from '../rpn/find_top_proposals.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { rleToString } from '../data/rle/rle.js';
-import type { RawInstances } from '../roi_heads/standard_roi_heads.js';
+import type { RawInstances } from '../roi_heads/roi_heads.js';
 import type { SemanticMap } from '../meta_arch/meta_architecture.js';
 import type { PanopticMap } from '../semantic/combine_panoptic.js';
 import { InstanceMask } from './masks/lazy_mask.js';

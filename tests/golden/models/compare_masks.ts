@@ -1,6 +1,6 @@
 import { decodeRle, rleFromString } from '../../../src/data/rle/rle.js';
 import { pasteMaskToRle } from '../../../src/ops/mask_paste/mask_paste.js';
-import type { RawInstances } from '../../../src/roi_heads/standard_roi_heads.js';
+import type { RawInstances } from '../../../src/roi_heads/roi_heads.js';
 import type { GoldenSegment } from './compare_panoptic.js';
 import { compareMask, type Line } from '../compare.js';
 

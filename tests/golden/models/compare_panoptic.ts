@@ -2,7 +2,7 @@ import type { Config } from '../../../src/config/index.js';
 import { decodeRle } from '../../../src/data/rle/rle.js';
 import type { SemanticMap } from '../../../src/meta_arch/meta_architecture.js';
 import { pasteMaskToRle } from '../../../src/ops/mask_paste/mask_paste.js';
-import type { RawInstances } from '../../../src/roi_heads/standard_roi_heads.js';
+import type { RawInstances } from '../../../src/roi_heads/roi_heads.js';
 import { combinePanoptic, type PanopticMap, panopticOptions } from '../../../src/semantic/combine_panoptic.js';
 import { compareNumbers, type Line } from '../compare.js';
 import type { HostTensor } from '../layout.js';
