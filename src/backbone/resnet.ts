@@ -2,10 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { withoutTape } from '../autodiff/tape.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
-import { Module } from '../layers/module.js';
-import { single } from '../layers/norm.js';
 import { Backbone, type FeatureMaps, type FeatureShapes } from './backbone.js';
 import { BasicBlock, BottleneckBlock, DeformBottleneckBlock, type ResidualBlock } from './blocks.js';
+import { Stage } from './stage.js';
 import { BasicStem } from './stem.js';
 
 /** Blocks per stage (He et al. 2015, table 1). */
@@ -33,22 +32,6 @@ export interface ResNetOptions {
   readonly outFeatures: readonly string[];
   /** 0: nothing, 1: stem, 2: stem and res2, ... */
   readonly freezeAt: number;
-}
-
-/** Residual blocks one after another; its children are named 0, 1, 2, ... */
-class Stage extends Module {
-  constructor(private readonly blocks: readonly ResidualBlock[]) {
-    super();
-    blocks.forEach((block, i) => this.child(String(i), block));
-  }
-
-  forward(x: tf.Tensor4D): tf.Tensor4D {
-    return tf.tidy(() => this.blocks.reduce((y, block) => block.forward(y), x));
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs));
-  }
 }
 
 /** ResNet (He et al. 2015) and ResNeXt (Xie et al. 2016), stages res2 to res5. */

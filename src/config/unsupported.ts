@@ -5,7 +5,7 @@ type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => 
 const NORMS = ['', 'FrozenBN', 'GN'];
 const BACKBONES = ['build_resnet_backbone', 'build_resnet_fpn_backbone', 'build_retinanet_resnet_fpn_backbone'];
 const META_ARCHITECTURES = ['GeneralizedRCNN', 'ProposalNetwork', 'PanopticFPN', 'SemanticSegmentor', 'RetinaNet'];
-const ROI_HEADS = ['StandardROIHeads', 'CascadeROIHeads'];
+const ROI_HEADS = ['StandardROIHeads', 'Res5ROIHeads', 'CascadeROIHeads'];
 const POOLERS = ['ROIAlign', 'ROIAlignV2'];
 
 // Each rule is a setting whose silent neglect would change the results of inference.
@@ -48,7 +48,7 @@ const HEAD_RULES: Rule[] = [
   ['MODEL.ROI_HEADS.NAME', ({ MODEL }) => !ROI_HEADS.includes(MODEL.ROI_HEADS.NAME), ({ MODEL }) => MODEL.ROI_HEADS.NAME],
   [
     'MODEL.ROI_BOX_HEAD.NAME',
-    ({ MODEL }) => MODEL.ROI_BOX_HEAD.NAME !== 'FastRCNNConvFCHead',
+    ({ MODEL }) => MODEL.ROI_HEADS.NAME !== 'Res5ROIHeads' && MODEL.ROI_BOX_HEAD.NAME !== 'FastRCNNConvFCHead',
     ({ MODEL }) => MODEL.ROI_BOX_HEAD.NAME || 'no box head',
   ],
   ['MODEL.ROI_BOX_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.ROI_BOX_HEAD.NORM), ({ MODEL }) => MODEL.ROI_BOX_HEAD.NORM],
@@ -98,4 +98,14 @@ export function unsupportedSettings(cfg: Config): string[] {
     ...(hasHeads && cfg.MODEL.MASK_ON ? MASK_RULES : []),
   ];
   return rules.filter(([, bad]) => bad(cfg)).map(([key, , what]) => `${key}: ${what(cfg)}`);
+}
+
+/** What of a configuration predicts here but does not train, a line each; empty where training gives Detectron2's losses. */
+export function untrainableSettings({ MODEL }: Config): string[] {
+  const lines: string[] = [];
+  if (!['GeneralizedRCNN', 'ProposalNetwork'].includes(MODEL.META_ARCHITECTURE))
+    lines.push(`MODEL.META_ARCHITECTURE: ${MODEL.META_ARCHITECTURE} (GeneralizedRCNN and ProposalNetwork train).`);
+  if (MODEL.META_ARCHITECTURE === 'GeneralizedRCNN' && MODEL.ROI_HEADS.NAME === 'CascadeROIHeads')
+    lines.push(`MODEL.ROI_HEADS.NAME: ${MODEL.ROI_HEADS.NAME} (StandardROIHeads and Res5ROIHeads train).`);
+  return lines;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { startBackend, type Device } from '../backends/select.js';
 import { readCheckpoint } from '../checkpoint/read.js';
-import { type Config, dumpConfig } from '../config/index.js';
+import { type Config, dumpConfig, untrainableSettings } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { datasetRecords } from '../data/coco/dataset_records.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
@@ -12,8 +12,7 @@ import { readImage } from '../data/image_io/read_image.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
-import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
-import { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
 import type { Hook } from './hooks/hook.js';
 import { localWeights } from './load_model.js';
 import { lossGradients } from './loss_gradients.js';
@@ -109,7 +108,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   };
   const judged = validation && (await validationSet(validation, classes));
   const random = new Random(config.SEED);
-  const model = trainable(buildModel(config), config);
+  const model = trainable(config);
   print(`device ${backend.device}, seed ${config.SEED}, ${loader.dataset.records.length} pictures, ${classes.length} classes`);
   if (!resumed) {
     await startFrom(model, options, config, random, print);
@@ -194,12 +193,10 @@ function machineMemory(): number {
 }
 
 /** @throws ConfigError for a model that has no losses here */
-function trainable(model: MetaArchitecture, config: Config): ProposalNetwork {
-  if (model instanceof ProposalNetwork) return model;
-  model.dispose();
-  throw new ConfigError(
-    `MODEL.META_ARCHITECTURE ${config.MODEL.META_ARCHITECTURE} cannot be trained here; expected GeneralizedRCNN.`,
-  );
+function trainable(config: Config): ProposalNetwork {
+  const untrainable = untrainableSettings(config);
+  if (untrainable.length > 0) throw new ConfigError(`This configuration predicts here but does not train: ${untrainable.join(' ')}`);
+  return buildModel(config) as ProposalNetwork;
 }
 
 async function newestCheckpoint(output: string): ReturnType<typeof readTrainingCheckpoint> {

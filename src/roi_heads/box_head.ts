@@ -5,6 +5,14 @@ import { Conv2d } from '../layers/conv2d.js';
 import { Linear } from '../layers/linear.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
+import type { Trace } from '../rpn/rpn.js';
+
+/** What turns pooled regions into vectors. */
+export interface RegionHead {
+  readonly outputSize: number;
+  /** @param regions [R, r, r, C], R > 0 @param trace sees what lies between @returns [R, outputSize] */
+  forward(regions: tf.Tensor4D, trace?: Trace): tf.Tensor2D;
+}
 
 export interface BoxHeadOptions {
   readonly inChannels: number;
@@ -17,7 +25,7 @@ export interface BoxHeadOptions {
 }
 
 /** Convolutions and fully connected layers on pooled regions (Detectron2's `FastRCNNConvFCHead`). */
-export class BoxHead extends Module {
+export class BoxHead extends Module implements RegionHead {
   readonly outputSize: number;
   private readonly convs: Conv2d[] = [];
   private readonly fcs: Linear[] = [];

@@ -8,7 +8,7 @@ import { StandardRoiHeads } from './standard_roi_heads.js';
 /** The heads that `MODEL.ROI_HEADS.NAME` names. @param features what the backbone gives out */
 export function buildRoiHeads(cfg: Config, features: FeatureShapes): RoiHeads {
   const { NAME } = cfg.MODEL.ROI_HEADS;
-  if (NAME === 'StandardROIHeads') return StandardRoiHeads.fromConfig(cfg, features);
+  if (NAME === 'StandardROIHeads' || NAME === 'Res5ROIHeads') return StandardRoiHeads.fromConfig(cfg, features);
   if (NAME === 'CascadeROIHeads') return CascadeRoiHeads.fromConfig(cfg, features);
-  throw new ConfigError(`MODEL.ROI_HEADS.NAME is ${NAME}; expected StandardROIHeads or CascadeROIHeads.`);
+  throw new ConfigError(`MODEL.ROI_HEADS.NAME is ${NAME}; expected StandardROIHeads, Res5ROIHeads or CascadeROIHeads.`);
 }

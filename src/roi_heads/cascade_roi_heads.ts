@@ -11,8 +11,9 @@ import type { Trace } from '../rpn/rpn.js';
 import { BoxHead } from './box_head.js';
 import { BoxPredictor } from './box_predictor.js';
 import type { Detections, DetectionSelection } from './fast_rcnn_inference.js';
+import { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
-import { type MaskBranch, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
+import { RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
 import { RoiPooler } from './roi_pooler.js';
 import type { SampledProposals } from './sample_proposals.js';
 
@@ -54,7 +55,10 @@ export class CascadeRoiHeads extends RoiHeads {
         return { head, predictor: new BoxPredictor({ ...options, transform: new Box2BoxTransform(weights) }) };
       }),
       mask: cfg.MODEL.MASK_ON
-        ? { pooler: RoiPooler.fromConfig(mask, heads.IN_FEATURES, features), head: MaskHead.fromConfig(cfg, channels) }
+        ? new MaskBranch({
+            pooler: RoiPooler.fromConfig(mask, heads.IN_FEATURES, features),
+            head: MaskHead.fromConfig(cfg, channels),
+          })
         : undefined,
       selection: {
         scoreThreshold: heads.SCORE_THRESH_TEST,

@@ -8,8 +8,10 @@ import { single } from '../layers/norm.js';
 
 export interface MaskHeadOptions {
   readonly inChannels: number;
-  /** Widths of the 3x3 convolutions; the deconvolution has the last width. */
+  /** Widths of the 3x3 convolutions. */
   readonly convDims: readonly number[];
+  /** Width of the deconvolution. */
+  readonly deconvDim: number;
   /** Masks per region: the classes, or 1 when class-agnostic. */
   readonly numMasks: number;
   readonly norm: string;
@@ -36,11 +38,11 @@ export class MaskHead extends Module {
       this.convs.push(this.child(`mask_fcn${i + 1}`, conv));
       channels = outChannels;
     });
-    this.deconv = this.child('deconv', new ConvTranspose2x2(channels, channels));
+    this.deconv = this.child('deconv', new ConvTranspose2x2(channels, options.deconvDim));
     const init = { kind: 'normal', std: 0.001 } as const;
     this.predictor = this.child(
       'predictor',
-      new Conv2d({ inChannels: channels, outChannels: options.numMasks, kernelSize: 1, init }),
+      new Conv2d({ inChannels: options.deconvDim, outChannels: options.numMasks, kernelSize: 1, init }),
     );
   }
 
@@ -51,6 +53,7 @@ export class MaskHead extends Module {
     return new MaskHead({
       inChannels,
       convDims: new Array<number>(head.NUM_CONV).fill(head.CONV_DIM),
+      deconvDim: head.CONV_DIM,
       numMasks: head.CLS_AGNOSTIC_MASK ? 1 : cfg.MODEL.ROI_HEADS.NUM_CLASSES,
       norm: head.NORM,
     });

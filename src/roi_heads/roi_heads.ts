@@ -9,8 +9,8 @@ import type { Trace } from '../rpn/rpn.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type Detections, type DetectionSelection, fastRcnnInference } from './fast_rcnn_inference.js';
+import type { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
-import type { RoiPooler } from './roi_pooler.js';
 import type { SampledProposals } from './sample_proposals.js';
 
 /** Detections of one image in the input frame, with mask probabilities [D, M, M] where the model has masks. */
@@ -24,12 +24,6 @@ export interface RoiLosses {
   readonly metrics: Record<string, number>;
   /** Values that become metrics once they are read back. */
   readonly pending: readonly { readonly values: tf.Tensor; toMetrics(values: Float32Array): Record<string, number> }[];
-}
-
-/** Pooler and head of the mask branch. */
-export interface MaskBranch {
-  readonly pooler: RoiPooler;
-  readonly head: MaskHead;
 }
 
 /** Scores and deltas of all regions of a batch, still on the device. */
@@ -132,7 +126,7 @@ export abstract class RoiHeads extends Module {
     if (!mask) return detections.map((found) => ({ ...found, masks: undefined }));
     const counts = detections.map(({ scores }) => scores.length);
     const rows = counts.reduce((a, b) => a + b, 0);
-    const size = 2 * mask.pooler.options.outputSize;
+    const { size } = mask;
     if (rows === 0) return detections.map((found) => ({ ...found, masks: { size, probabilities: new Float32Array(0) } }));
     const classes = new Int32Array(rows);
     let row = 0;
@@ -142,9 +136,7 @@ export abstract class RoiHeads extends Module {
     }
     const boxes = detections.map((found) => found.boxes);
     const probabilities = tf.tidy(() => {
-      const pooled = mask.pooler.forward(features, boxes);
-      trace?.('mask_pooled', pooled);
-      const logits = mask.head.forward(pooled);
+      const logits = mask.forward(features, boxes, trace);
       trace?.('mask_logits', logits);
       return MaskHead.probabilities(logits, classes);
     });

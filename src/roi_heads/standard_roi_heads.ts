@@ -12,15 +12,17 @@ import { BoxHead } from './box_head.js';
 import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics } from './box_losses.js';
 import { BoxPredictor } from './box_predictor.js';
 import type { Detections, DetectionSelection } from './fast_rcnn_inference.js';
+import { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
 import { maskBatch, maskLoss, maskMetrics } from './mask_loss.js';
-import { type MaskBranch, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
+import { RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
+import { Res5BoxHead } from './res5_box_head.js';
 import { RoiPooler } from './roi_pooler.js';
 import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
 
 export interface StandardRoiHeadsOptions {
   readonly boxPooler: RoiPooler;
-  readonly boxHead: BoxHead;
+  readonly boxHead: BoxHead | Res5BoxHead;
   readonly boxPredictor: BoxPredictor;
   readonly mask: MaskBranch | undefined;
   readonly selection: DetectionSelection;
@@ -33,19 +35,21 @@ export interface RoiTrainingOptions {
   readonly loss: BoxLossOptions;
 }
 
-/** Box and mask branches on pooled regions (He et al. 2017, section 3; Detectron2's `StandardROIHeads`). */
+/**
+ * Box and mask branches on pooled regions (He et al. 2017, section 3): on a pyramid (Detectron2's `StandardROIHeads`), or on res4 with res5 as the
+ * head of both (`Res5ROIHeads`).
+ */
 export class StandardRoiHeads extends RoiHeads {
   constructor(readonly options: StandardRoiHeadsOptions) {
     super();
-    this.child('box_head', options.boxHead);
+    if (options.boxHead instanceof Res5BoxHead) this.child('res5', options.boxHead.stage);
+    else this.child('box_head', options.boxHead);
     this.child('box_predictor', options.boxPredictor);
     if (options.mask) this.child('mask_head', options.mask.head);
   }
 
   static fromConfig(cfg: Config, features: FeatureShapes): StandardRoiHeads {
     const { ROI_HEADS: heads, ROI_BOX_HEAD: box, ROI_MASK_HEAD: mask } = cfg.MODEL;
-    if (heads.NAME !== 'StandardROIHeads')
-      throw new ConfigError(`MODEL.ROI_HEADS.NAME is ${heads.NAME}; expected StandardROIHeads.`);
     if (cfg.MODEL.KEYPOINT_ON) throw new ConfigError('MODEL.KEYPOINT_ON is true; keypoint heads are not supported.');
     for (const name of heads.IN_FEATURES) {
       if (!features[name])
@@ -54,14 +58,21 @@ export class StandardRoiHeads extends RoiHeads {
         );
     }
     const channels = features[heads.IN_FEATURES[0]].channels;
-    const boxHead = BoxHead.fromConfig(cfg, channels);
+    const isRes5 = heads.NAME === 'Res5ROIHeads';
+    const boxHead = isRes5 ? Res5BoxHead.fromConfig(cfg, channels) : BoxHead.fromConfig(cfg, channels);
+    const boxPooler = RoiPooler.fromConfig(box, heads.IN_FEATURES, features);
+    const maskBranch = (): MaskBranch =>
+      boxHead instanceof Res5BoxHead
+        ? new MaskBranch({ pooler: boxPooler, head: MaskHead.fromConfig(cfg, boxHead.outputSize), shared: boxHead.stage })
+        : new MaskBranch({
+            pooler: RoiPooler.fromConfig(mask, heads.IN_FEATURES, features),
+            head: MaskHead.fromConfig(cfg, channels),
+          });
     return new StandardRoiHeads({
-      boxPooler: RoiPooler.fromConfig(box, heads.IN_FEATURES, features),
+      boxPooler,
       boxHead,
       boxPredictor: BoxPredictor.fromConfig(cfg, boxHead.outputSize),
-      mask: cfg.MODEL.MASK_ON
-        ? { pooler: RoiPooler.fromConfig(mask, heads.IN_FEATURES, features), head: MaskHead.fromConfig(cfg, channels) }
-        : undefined,
+      mask: cfg.MODEL.MASK_ON ? maskBranch() : undefined,
       selection: {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
@@ -135,8 +146,8 @@ export class StandardRoiHeads extends RoiHeads {
     }
     if (!mask) return { losses, metrics, pending };
     if (foreground === 0) return { losses: { ...losses, loss_mask: tf.scalar(0) }, metrics, pending };
-    const batch = maskBatch(sampled, samples, 2 * mask.pooler.options.outputSize);
-    const { loss_mask, counts } = tf.tidy(() => maskLoss(mask.head.forward(mask.pooler.forward(features, batch.boxes)), batch));
+    const batch = maskBatch(sampled, samples, mask.size);
+    const { loss_mask, counts } = tf.tidy(() => maskLoss(mask.forward(features, batch.boxes), batch));
     pending.push({ values: counts, toMetrics: (values) => maskMetrics(values, batch.targets.length) });
     return { losses: { ...losses, loss_mask }, metrics, pending };
   }
@@ -154,7 +165,7 @@ export class StandardRoiHeads extends RoiHeads {
         proposals instanceof tf.Tensor ? proposals : proposals.map(({ boxes }) => boxes),
       );
       trace?.('box_pooled', pooled);
-      const hidden = boxHead.forward(pooled);
+      const hidden = boxHead.forward(pooled, trace);
       trace?.('box_head', hidden);
       const { logits, deltas } = boxPredictor.forward(hidden);
       trace?.('cls_logits', logits);

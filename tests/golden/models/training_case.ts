@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadCheckpoint } from '../../../src/checkpoint/load.js';
 import { readCheckpoint } from '../../../src/checkpoint/read.js';
-import { getConfig, type Config } from '../../../src/config/index.js';
+import { getConfig, untrainableSettings, type Config } from '../../../src/config/index.js';
 import { readImage } from '../../../src/data/image_io/read_image.js';
 import { buildModel } from '../../../src/meta_arch/build_model.js';
 import type { MetaArchitecture } from '../../../src/meta_arch/meta_architecture.js';
@@ -45,11 +45,9 @@ export interface TrainingCase {
 export async function openTraining(folder: string): Promise<TrainingCase> {
   const { train } = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as { train: TrainManifest };
   const cfg = getConfig(join(folder, train.config));
+  const [untrainable] = untrainableSettings(cfg);
+  if (untrainable) throw new Unsupported(`not trained yet: ${untrainable}`);
   const model = buildModel(cfg);
-  if (!('computeLosses' in model)) {
-    model.dispose();
-    throw new Unsupported(`training of ${cfg.MODEL.META_ARCHITECTURE} is not in the project yet`);
-  }
   const weights = readdirSync(folder).find((entry) => entry.startsWith('model_final.'))!;
   loadCheckpoint(await readCheckpoint(join(folder, weights)), model.modelParameters());
   const samples = await Promise.all(train.images.map((image, i) => sample(folder, image, i, cfg)));
