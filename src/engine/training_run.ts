@@ -195,7 +195,8 @@ function machineMemory(): number {
 /** @throws ConfigError for a model that has no losses here */
 function trainable(config: Config): ProposalNetwork {
   const untrainable = untrainableSettings(config);
-  if (untrainable.length > 0) throw new ConfigError(`This configuration predicts here but does not train: ${untrainable.join(' ')}`);
+  if (untrainable.length > 0)
+    throw new ConfigError(`This configuration predicts here but does not train: ${untrainable.join(' ')}`);
   return buildModel(config) as ProposalNetwork;
 }
 
