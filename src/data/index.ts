@@ -7,6 +7,7 @@ export * from './image_io/read_image.js';
 export { rgbToYuv } from './image_io/pixel_formats.js';
 export * from './loader/index.js';
 export * from './mix/index.js';
+export { polygonArea } from './polygon_area.js';
 export * from './random.js';
 export * from './resize/resize.js';
 export * from './rle/index.js';

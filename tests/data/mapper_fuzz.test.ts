@@ -13,7 +13,7 @@ import {
   RandomRotation,
   ResizeShortestEdge,
 } from '../../src/data/transforms/index.js';
-import { polygonArea } from '../../src/data/transforms/clip_polygon.js';
+import { polygonArea } from '../../src/data/polygon_area.js';
 import { MaskRcnnError } from '../../src/errors.js';
 
 const WIDTH = 24;

@@ -2,7 +2,7 @@ import { ArgumentError } from '../../errors.js';
 import type { GroundTruth, MaskAnnotation } from '../../structures/training_sample.js';
 import { decodeRle } from '../rle/rle.js';
 import { polygonsToRle } from '../rle/polygon_to_rle.js';
-import { polygonArea } from '../transforms/clip_polygon.js';
+import { polygonArea } from '../polygon_area.js';
 import type { TransformedAnnotation } from './transform_annotations.js';
 
 /** Form of the masks: outlines where the data set has them, or bitmaps for all objects. */

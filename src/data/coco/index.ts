@@ -5,7 +5,7 @@ export { readCocoDataset, readCocoResults } from './read_coco.js';
 export type { JsonSource, ReadCocoOptions } from './read_coco.js';
 export { streamJson } from './stream_json.js';
 export type { JsonPiece } from './stream_json.js';
-export { polygonArea, recordsToCoco, writeCocoDataset, writeCocoResults } from './write_coco.js';
+export { recordsToCoco, writeCocoDataset, writeCocoResults } from './write_coco.js';
 export { encodePanopticPng, panopticIds, panopticPixels, readPanopticPng } from './panoptic_png.js';
 export type { PanopticMap } from './panoptic_png.js';
 export { readPanopticDataset } from './read_panoptic.js';

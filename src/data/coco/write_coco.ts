@@ -1,3 +1,4 @@
+import { polygonArea } from '../polygon_area.js';
 import { rleArea } from '../rle/rle.js';
 import { segmentationToRle } from '../rle/segmentation.js';
 import type { CocoAnnotation, CocoDataset, CocoResult } from './coco_types.js';
@@ -38,14 +39,6 @@ export function recordsToCoco({
     annotations,
     licenses: null,
   };
-}
-
-/** The area inside a polygon, by the shoelace formula; pixels. */
-export function polygonArea(polygon: readonly number[]): number {
-  let sum = 0;
-  const n = polygon.length >> 1;
-  for (let i = 0, j = n - 1; i < n; j = i++) sum += polygon[i * 2]! * polygon[j * 2 + 1]! - polygon[i * 2 + 1]! * polygon[j * 2]!;
-  return Math.abs(sum) / 2;
 }
 
 /** In float32 and by the corners, as Detectron2's `Boxes` has it. */

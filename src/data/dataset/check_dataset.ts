@@ -1,5 +1,5 @@
 import type { CocoAnnotation, CocoDataset, CocoImage } from '../coco/coco_types.js';
-import { polygonArea } from '../coco/write_coco.js';
+import { polygonArea } from '../polygon_area.js';
 import { checkRle, rleArea, rleToBox } from '../rle/rle.js';
 import { segmentationToRle } from '../rle/segmentation.js';
 

@@ -37,14 +37,6 @@ function isFlat(polygon: Float64Array): boolean {
   return true;
 }
 
-/** The area that a polygon encloses (shoelace formula); parts that it goes around the other way count against it. */
-export function polygonArea(polygon: Float64Array): number {
-  let twice = 0;
-  for (let i = 0, j = polygon.length - 2; i < polygon.length; j = i, i += 2)
-    twice += polygon[j] * polygon[i + 1] - polygon[i] * polygon[j + 1];
-  return Math.abs(twice) / 2;
-}
-
 /** A run of points inside, with the places on the line where it comes in and goes out. */
 interface Chain {
   points: number[];

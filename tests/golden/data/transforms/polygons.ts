@@ -1,4 +1,4 @@
-import { polygonArea } from '../../../../src/data/transforms/clip_polygon.js';
+import { polygonArea } from '../../../../src/data/polygon_area.js';
 import { compareNumbers, type Line } from '../../compare.js';
 
 /** Compares cut polygons: areas (relative 1e-6) and sets of vertices (1e-6), in any order of polygons and vertices. */
