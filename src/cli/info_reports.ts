@@ -8,7 +8,7 @@ import {
   unsupportedSettings,
 } from '../config/index.js';
 import { ArgumentError } from '../errors.js';
-import { cacheFolder, unsupportedInZooModel, zooModels, type ZooModel } from '../model_zoo/index.js';
+import { cacheFolder, imageNetBackbones, unsupportedInZooModel, zooModels, type ZooModel } from '../model_zoo/index.js';
 import { cachePath } from '../model_zoo/fetch_weights.js';
 import { nearestNames } from '../nearest_names.js';
 
@@ -49,16 +49,26 @@ function describeZoo(): InfoReport {
     m.supported ? 'yes' : `no (${m.unsupported.join('; ')})`,
     m.cached ? 'yes' : '',
   ]);
+  const backbones = imageNetBackbones.map((b) => ({ ...b, cached: existsSync(cachePath(b.url, cache)) }));
   const text = [
     ...table(
       ['MODEL', 'COCO', 'CACHED', 'RUNS HERE'],
       rows.map(([name, ap, runs, cached]) => [name, ap, cached, runs]),
     ),
     '',
+    ...table(
+      ['IMAGENET BACKBONE (--weights of maskrcnn train)', 'PIXELS', 'CACHED'],
+      backbones.map(({ name, settings, cached }) => [
+        name,
+        `${settings.format}, std ${settings.pixelStd.join(' ')}`,
+        cached ? 'yes' : '',
+      ]),
+    ),
+    '',
     `Weights: ${models[0].licence}, published by Detectron2; downloaded on first use into ${cache} (MASKRCNN_CACHE).`,
     '',
   ].join('\n');
-  return { text, json: { cache, models } };
+  return { text, json: { cache, models, backbones } };
 }
 
 function accuracy(model: ZooModel): string {

@@ -109,7 +109,8 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags): Prom
     import('../config/get_config.js'),
     import('../engine/run_arguments.js'),
   ]);
-  const print = flags.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
+  // With --json, lines for people go to the other stream: a head that starts afresh must not pass unseen.
+  const print = (line: string) => (flags.json ? process.stderr : process.stdout).write(`${line}\n`);
   const earlier = flags.resume ? await readRunArguments(flags.output) : undefined;
   const trainJson = flags.trainJson ?? earlier?.train.json;
   const trainImages = flags.trainImages ?? earlier?.train.images;

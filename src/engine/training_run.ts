@@ -13,6 +13,8 @@ import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
 import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import { backboneMismatches } from '../model_zoo/backbones.js';
+import { backboneOf } from '../model_zoo/fetch_weights.js';
 import type { Hook } from './hooks/hook.js';
 import { localWeights } from './load_model.js';
 import { lossGradients } from './loss_gradients.js';
@@ -226,6 +228,8 @@ async function startFrom(
   if (path === undefined) return print('weights: random');
   print(`weights: ${loaded} tensors of ${path}`);
   for (const { part, why } of fresh) print(`WARNING: ${part} starts from random values: it ${why}`);
+  const backbone = backboneOf(reference);
+  for (const line of backbone ? backboneMismatches(backbone, config) : []) print(`WARNING: ${line}.`);
 }
 
 /** The validation set. @throws DatasetError where its classes are not those of the training set */

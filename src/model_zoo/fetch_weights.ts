@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { ZooError } from '../errors.js';
+import { CATALOG, type ImageNetBackbone, imageNetBackbones } from './backbones.js';
 import { cacheFolder } from './cache_folder.js';
 import { download, hashFile, type DownloadOptions, type DownloadRecord } from './download.js';
 import { DETECTRON2_URL, zooModel, zooModels } from './manifest.js';
@@ -17,21 +18,9 @@ export interface FetchOptions extends Omit<DownloadOptions, 'md5Prefix'> {
   mirror?: string;
 }
 
-// Detectron2's own catalogue of backbones that it loads by name.
-const DETECTRON1_URL = 'https://dl.fbaipublicfiles.com/detectron/';
-const CATALOG: Record<string, string> = {
-  'ImageNetPretrained/MSRA/R-50': 'ImageNetPretrained/MSRA/R-50.pkl',
-  'ImageNetPretrained/MSRA/R-101': 'ImageNetPretrained/MSRA/R-101.pkl',
-  'ImageNetPretrained/FAIR/R-50-GN': 'ImageNetPretrained/47261647/R-50-GN.pkl',
-  'ImageNetPretrained/FAIR/R-101-GN': 'ImageNetPretrained/47592356/R-101-GN.pkl',
-  'ImageNetPretrained/FAIR/X-101-32x8d': 'ImageNetPretrained/20171220/X-101-32x8d.pkl',
-  'ImageNetPretrained/FAIR/X-101-64x4d': 'ImageNetPretrained/FBResNeXt/X-101-64x4d.pkl',
-  'ImageNetPretrained/FAIR/X-152-32x8d-IN5k': 'ImageNetPretrained/25093814/X-152-32x8d-IN5k.pkl',
-};
-
 /**
  * The path of a weight file on this machine, downloaded into the cache where it is not there yet, and checked against what was recorded.
- * @param reference a path, a published model's name, `https://...`, `detectron2://...` or `catalog://...` (as in MODEL.WEIGHTS)
+ * @param reference a path, the name of a published model or ImageNet backbone, `https://...`, `detectron2://...` or `catalog://...` (as in MODEL.WEIGHTS)
  * @throws ZooError on an unknown name, a failed download, a damaged cached file, or a missing one when offline
  */
 export async function fetchWeights(reference: string, options: FetchOptions = {}): Promise<string> {
@@ -52,8 +41,18 @@ export async function fetchWeights(reference: string, options: FetchOptions = {}
 /** The web address of a reference, and what its publisher tells of the file's MD5. */
 export function addressOf(reference: string): { url: string; md5Prefix?: string } {
   const scheme = /^([a-z0-9]+):\/\/(.*)$/i.exec(reference);
-  const url = scheme ? addressOfScheme(scheme[1].toLowerCase(), scheme[2], reference) : zooModel(reference).url;
+  const url = scheme
+    ? addressOfScheme(scheme[1].toLowerCase(), scheme[2], reference)
+    : (backboneOf(reference)?.url ?? zooModel(reference).url);
   return { url, md5Prefix: zooModels.find((model) => model.url === url)?.md5Prefix };
+}
+
+/** The ImageNet backbone of this name or address; undefined for anything else. */
+export function backboneOf(reference: string): ImageNetBackbone | undefined {
+  const [, scheme, rest] = /^(?:(detectron2|catalog):\/\/)?(.*?)(?:\.pkl)?$/.exec(reference) ?? [];
+  return imageNetBackbones.find(
+    ({ name, url }) => url === reference || (rest === name && (scheme !== 'detectron2' || url.startsWith(DETECTRON2_URL))),
+  );
 }
 
 function addressOfScheme(scheme: string, rest: string, reference: string): string {
@@ -61,7 +60,7 @@ function addressOfScheme(scheme: string, rest: string, reference: string): strin
   if (scheme === 'detectron2') return DETECTRON2_URL + rest;
   if (scheme !== 'catalog') throw new ZooError(`${reference}: only https://, detectron2:// and catalog:// addresses are known`);
   if (!Object.hasOwn(CATALOG, rest)) throw new ZooError(`${reference}: the catalogue holds ${Object.keys(CATALOG).join(', ')}`);
-  return DETECTRON1_URL + CATALOG[rest];
+  return CATALOG[rest];
 }
 
 /** The cache mirrors the address: host, then path; so files of one name do not meet. */

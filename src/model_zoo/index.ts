@@ -1,3 +1,4 @@
+export { type BackboneSettings, type ImageNetBackbone, imageNetBackbones } from './backbones.js';
 export { addressOf, fetchWeights, type FetchOptions } from './fetch_weights.js';
 export { cacheFolder } from './cache_folder.js';
 export { cocoClasses, cocoClassNames, type CocoClass } from './coco_classes.js';

@@ -2,6 +2,7 @@ import { unsupportedSettings } from '../config/unsupported.js';
 import { getConfig } from '../config/get_config.js';
 import { ZooError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
+import { imageNetBackbones } from './backbones.js';
 
 /** Accuracy as Detectron2 publishes it, on COCO val2017, in percent. */
 export interface PublishedAccuracy {
@@ -117,7 +118,7 @@ export function zooModel(name: string): ZooModel {
   if (found) return found;
   const nearest = nearestNames(
     wanted,
-    zooModels.map((model) => model.name),
+    [...zooModels, ...imageNetBackbones].map((model) => model.name),
   );
   throw new ZooError(`no published model is called ${JSON.stringify(name)}; did you mean ${nearest.join(', ')}?`);
 }

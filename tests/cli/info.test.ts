@@ -16,10 +16,12 @@ async function run(...args: string[]): Promise<string> {
 
 suite('maskrcnn info', () => {
   it('lists the zoo, and which models run', async () => {
-    const { models } = JSON.parse(await run('zoo', '--json')) as {
+    const { models, backbones } = JSON.parse(await run('zoo', '--json')) as {
       models: { name: string; supported: boolean; maskAp?: number }[];
+      backbones: { name: string }[];
     };
     expect(models).toHaveLength(44);
+    expect(backbones.map(({ name }) => name)).toContain('ImageNetPretrained/MSRA/R-50');
     expect(models.find(({ name }) => name === 'COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x')).toMatchObject({
       supported: true,
       maskAp: 38.6,
