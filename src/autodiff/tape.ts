@@ -75,6 +75,11 @@ export class Tape {
   }
 }
 
+/** Whether operations are recorded for a gradient at the moment: by a `Tape`, or inside `tf.grads` and its like. */
+export function isRecording(): boolean {
+  return recordingState().gradientDepth > 0;
+}
+
 /** Runs a part that needs no gradient inside a recorded one: nothing of it is kept for the backward pass. */
 export function withoutTape<T extends tf.TensorContainer>(part: () => T): T {
   const state = recordingState();

@@ -17,8 +17,10 @@ interface TensorflowBackend {
     TF_ATTR_STRING: number;
     TF_ATTR_INT: number;
     TF_ATTR_BOOL: number;
+    TF_ATTR_FLOAT: number;
   };
   executeSingleOutput(name: string, attributes: Attribute[], inputs: tf.TensorInfo[]): tf.Tensor;
+  executeMultipleOutputs(name: string, attributes: Attribute[], inputs: tf.TensorInfo[], outputs: number): tf.Tensor[];
   readSync(dataId: tf.DataId): unknown;
   /** Private in the backend's types. */
   getInputTensorIds(tensors: tf.TensorInfo[]): number[];
@@ -77,6 +79,50 @@ export class FusedOps {
   /** The gradient before a rectifier: dy where y is positive. */
   reluGradient(dy: tf.TensorInfo, y: tf.TensorInfo): tf.Tensor {
     return this.backend.executeSingleOutput('ReluGrad', [this.floats()], [dy, y]);
+  }
+
+  relu(x: tf.TensorInfo): tf.Tensor {
+    return this.backend.executeSingleOutput('Relu', [this.floats()], [x]);
+  }
+
+  /**
+   * Batch norm by the statistics of the batch. x [N, H, W, C], scale and shift [C].
+   * @returns the map, mean [C], variance [C] with Bessel's correction, and two tensors [C] for the gradient
+   */
+  batchNorm(x: tf.TensorInfo, scale: tf.TensorInfo, shift: tf.TensorInfo, epsilon: number): tf.Tensor[] {
+    const { TF_ATTR_FLOAT } = this.backend.binding;
+    const none = tf.tensor1d([]);
+    const factor = { name: 'exponential_avg_factor', type: TF_ATTR_FLOAT, value: 1 };
+    const attributes = [...this.batchStatistics(epsilon), factor];
+    const outputs = this.backend.executeMultipleOutputs('FusedBatchNormV3', attributes, [x, scale, shift, none, none], 6);
+    tf.dispose([none, outputs[5]!]);
+    return outputs.slice(0, 5);
+  }
+
+  /** @returns the gradients for x, scale and shift; `kept` are the last two results of `batchNorm` */
+  batchNormGradient(
+    dy: tf.TensorInfo,
+    x: tf.TensorInfo,
+    scale: tf.TensorInfo,
+    kept: readonly [tf.TensorInfo, tf.TensorInfo],
+    epsilon: number,
+  ): tf.Tensor[] {
+    const none = tf.tensor1d([]);
+    const inputs = [dy, x, scale, ...kept, none];
+    const outputs = this.backend.executeMultipleOutputs('FusedBatchNormGradV3', this.batchStatistics(epsilon), inputs, 5);
+    tf.dispose([none, ...outputs.slice(3)]);
+    return outputs.slice(0, 3);
+  }
+
+  private batchStatistics(epsilon: number): Attribute[] {
+    const { TF_ATTR_TYPE, TF_FLOAT, TF_ATTR_FLOAT, TF_ATTR_STRING, TF_ATTR_BOOL } = this.backend.binding;
+    return [
+      this.floats(),
+      { name: 'U', type: TF_ATTR_TYPE, value: TF_FLOAT },
+      { name: 'epsilon', type: TF_ATTR_FLOAT, value: epsilon },
+      { name: 'data_format', type: TF_ATTR_STRING, value: 'NHWC' },
+      { name: 'is_training', type: TF_ATTR_BOOL, value: true },
+    ];
   }
 
   /** relu(a b + bias) or a b + bias. a [R, in], b [in, out], bias [out]. */

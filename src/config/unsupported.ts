@@ -2,7 +2,7 @@ import type { Config } from './schema.js';
 
 type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
 
-const NORMS = ['', 'FrozenBN', 'GN'];
+const NORMS = ['', 'FrozenBN', 'BN', 'SyncBN', 'GN'];
 const BACKBONES = ['build_resnet_backbone', 'build_resnet_fpn_backbone', 'build_retinanet_resnet_fpn_backbone'];
 const META_ARCHITECTURES = ['GeneralizedRCNN', 'ProposalNetwork', 'PanopticFPN', 'SemanticSegmentor', 'RetinaNet'];
 const ROI_HEADS = ['StandardROIHeads', 'Res5ROIHeads', 'CascadeROIHeads'];

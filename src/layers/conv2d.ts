@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { fusedConv2d } from './fused_kernels.js';
 import { groupedConv2d } from './grouped_conv2d.js';
 import { Module, sameLayout, tensorOf } from './module.js';
-import { FrozenBatchNorm, type GroupNorm, makeNorm, single } from './norm.js';
+import { BatchNorm, GroupNorm, isFolded, makeNorm, type Norm, single } from './norm.js';
 import type { WeightInit } from './weight_init.js';
 
 export interface Conv2dOptions {
@@ -36,7 +36,7 @@ export class Conv2d extends Module {
     Pick<Conv2dOptions, 'activation'>;
   private readonly weight;
   private readonly biasWeight;
-  private readonly norm: FrozenBatchNorm | GroupNorm | undefined;
+  private readonly norm: Norm | undefined;
   private folded: EffectiveWeights | undefined;
 
   constructor(options: Conv2dOptions) {
@@ -66,8 +66,8 @@ export class Conv2d extends Module {
   forward(x: tf.Tensor4D, residual?: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
       const { kernel, bias } = this.currentWeights();
-      if (!this.groupNorm) return this.convolve(x, kernel, bias, residual);
-      return this.finish(this.groupNorm.forward(this.convolve(x, kernel, bias, undefined, 'linear')), residual);
+      if (!this.worksOnActivations) return this.convolve(x, kernel, bias, residual);
+      return this.normalise(this.convolve(x, kernel, bias, undefined, 'linear'), residual);
     });
   }
 
@@ -83,7 +83,7 @@ export class Conv2d extends Module {
     });
     this.folded = { kernel, bias };
     this.disposeOwnWeights();
-    if (this.norm instanceof FrozenBatchNorm) super.fold();
+    if (isFolded(this.norm)) super.fold();
   }
 
   override dispose(): { refCountAfterDispose: number; numDisposedVariables: number } {
@@ -93,9 +93,16 @@ export class Conv2d extends Module {
     return super.dispose();
   }
 
-  /** The norm that works on activations, if there is one; a frozen one is in the weights. */
-  protected get groupNorm(): GroupNorm | undefined {
-    return this.norm instanceof FrozenBatchNorm ? undefined : this.norm;
+  /** Whether there is a norm that is not in the weights at the moment. */
+  private get worksOnActivations(): boolean {
+    return this.norm !== undefined && !isFolded(this.norm);
+  }
+
+  /** What follows the sums of a convolution: the norm, unless it is in the weights, an addend, the activation. */
+  protected normalise(y: tf.Tensor4D, residual: tf.Tensor4D | undefined): tf.Tensor4D {
+    if (this.norm instanceof BatchNorm && this.worksOnActivations)
+      return this.norm.forward(y, residual, this.options.activation ?? 'linear');
+    return this.finish(this.norm instanceof GroupNorm ? this.norm.forward(y) : y, residual);
   }
 
   /** What to apply: with the frozen norm multiplied in, once where the module was folded. */
@@ -106,7 +113,7 @@ export class Conv2d extends Module {
   private effectiveWeights(): EffectiveWeights {
     const kernel = tensorOf<tf.Tensor4D>(this.weight);
     const bias = this.biasWeight && tensorOf<tf.Tensor1D>(this.biasWeight);
-    if (!(this.norm instanceof FrozenBatchNorm)) return { kernel, bias };
+    if (!isFolded(this.norm)) return { kernel, bias };
     const { scale, shift } = this.norm.scaleAndShift();
     return { kernel: tf.mul(kernel, scale), bias: bias ? tf.add<tf.Tensor1D>(tf.mul(bias, scale), shift) : shift };
   }
@@ -145,7 +152,7 @@ export class Conv2d extends Module {
   }
 
   /** What follows a convolution that adds and rectifies nothing itself. */
-  protected finish(
+  private finish(
     y: tf.Tensor4D,
     residual: tf.Tensor4D | undefined,
     activation: 'relu' | 'linear' = this.options.activation ?? 'linear',

@@ -36,7 +36,7 @@ export class DeformConv2d extends Conv2d {
       const { kernel, bias } = this.currentWeights();
       const o = { stride, padding, dilation, groups, deformableGroups: this.deformableGroups };
       const y = deformConv2d({ x, offset, weight: kernel, mask, bias }, o);
-      return this.finish(this.groupNorm ? this.groupNorm.forward(y) : y, undefined);
+      return this.normalise(y, undefined);
     });
   }
 }

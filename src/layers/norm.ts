@@ -1,10 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { isRecording, withoutTape } from '../autodiff/tape.js';
 import { ConfigError } from '../errors.js';
+import { batchNormTraining } from './batch_norm_op.js';
 import { groupNorm } from './group_norm_op.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { ONES, ZEROS } from './weight_init.js';
 
 const EPSILON = 1e-5;
+
+/** How far the running statistics move with a batch, as in PyTorch. */
+const MOMENTUM = 0.1;
 
 /** A normalisation that is one scale and one shift per channel: it can be multiplied into the convolution before it. */
 export interface FoldableNorm {
@@ -32,10 +37,7 @@ export class FrozenBatchNorm extends Module implements FoldableNorm {
   }
 
   scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
-    return tf.tidy(() => {
-      const scale = tf.mul<tf.Tensor1D>(tensorOf(this.weight), tf.rsqrt(tf.add(tensorOf(this.runningVar), EPSILON)));
-      return { scale, shift: tf.sub<tf.Tensor1D>(tensorOf(this.bias), tf.mul(tensorOf(this.runningMean), scale)) };
-    });
+    return foldedNorm(this.weight, this.bias, this.runningMean, this.runningVar);
   }
 
   /** @param x [N, H, W, C] */
@@ -43,6 +45,65 @@ export class FrozenBatchNorm extends Module implements FoldableNorm {
     return tf.tidy(() => {
       const { scale, shift } = this.scaleAndShift();
       return tf.add<tf.Tensor4D>(tf.mul(x, scale), shift);
+    });
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    return this.forward(single(inputs));
+  }
+
+  override fold(): void {
+    this.disposeOwnWeights();
+  }
+}
+
+/**
+ * Batch norm that trains (Detectron2's `BN`, and its `SyncBN` in one process): by the statistics of the batch while gradients are recorded, which
+ * also move the running ones (momentum 0.1), else, and where frozen, by the running ones, which the convolution folds.
+ */
+export class BatchNorm extends Module implements FoldableNorm {
+  private readonly weight;
+  private readonly bias;
+  private readonly runningMean;
+  private readonly runningVar;
+
+  constructor(channels: number) {
+    super();
+    const layout = sameLayout([channels]);
+    this.weight = this.parameter('weight', 'norm', layout, ONES);
+    this.bias = this.parameter('bias', 'norm', layout, ZEROS);
+    this.runningMean = this.parameter('running_mean', 'buffer', layout, ZEROS);
+    this.runningVar = this.parameter('running_var', 'buffer', layout, ONES);
+  }
+
+  /** Whether the statistics are those of the batch now. */
+  get isTraining(): boolean {
+    return !this.isFrozen && isRecording();
+  }
+
+  scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
+    return foldedNorm(this.weight, this.bias, this.runningMean, this.runningVar);
+  }
+
+  /**
+   * By the statistics of the batch.
+   * @param x        [N, H, W, C]
+   * @param residual the same shape, added before the activation
+   */
+  forward(x: tf.Tensor4D, residual?: tf.Tensor4D, activation: 'linear' | 'relu' = 'linear'): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [weight, bias] = [tensorOf<tf.Tensor1D>(this.weight), tensorOf<tf.Tensor1D>(this.bias)];
+      const { y, mean, variance } = batchNormTraining(x, weight, bias, EPSILON, residual, activation);
+      withoutTape(() => {
+        for (const [running, now] of [
+          [this.runningMean, mean],
+          [this.runningVar, variance],
+        ] as const) {
+          const variable = tensorOf(running) as tf.Variable;
+          variable.assign(tf.add(tf.mul(variable, 1 - MOMENTUM), tf.mul(now, MOMENTUM)));
+        }
+      });
+      return y;
     });
   }
 
@@ -84,19 +145,38 @@ export class GroupNorm extends Module {
   }
 }
 
-export type NormName = '' | 'FrozenBN' | 'GN';
+type Held = Parameters<typeof tensorOf>[0];
+
+/** scale = weight / sqrt(var + eps), shift = bias - mean * scale. */
+function foldedNorm(weight: Held, bias: Held, mean: Held, variance: Held): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
+  return tf.tidy(() => {
+    const scale = tf.mul<tf.Tensor1D>(tensorOf(weight), tf.rsqrt(tf.add(tensorOf(variance), EPSILON)));
+    return { scale, shift: tf.sub<tf.Tensor1D>(tensorOf(bias), tf.mul(tensorOf(mean), scale)) };
+  });
+}
+
+/** A norm of a convolution. */
+export type Norm = FrozenBatchNorm | BatchNorm | GroupNorm;
+
+/** Whether the norm is in the weights at the moment, instead of working on activations. */
+export function isFolded(norm: Norm | undefined): norm is FrozenBatchNorm | BatchNorm {
+  return norm instanceof FrozenBatchNorm || (norm instanceof BatchNorm && !norm.isTraining);
+}
 
 /** The norm of that name in the config, or none for the empty name. */
-export function makeNorm(name: string, channels: number): FrozenBatchNorm | GroupNorm | undefined {
+export function makeNorm(name: string, channels: number): Norm | undefined {
   switch (name) {
     case '':
       return undefined;
     case 'FrozenBN':
       return new FrozenBatchNorm(channels);
+    case 'BN':
+    case 'SyncBN':
+      return new BatchNorm(channels);
     case 'GN':
       return new GroupNorm(channels);
     default:
-      throw new ConfigError(`The norm '${name}' is not supported; expected '', FrozenBN or GN.`);
+      throw new ConfigError(`The norm '${name}' is not supported; expected '', FrozenBN, BN, SyncBN or GN.`);
   }
 }
 
