@@ -50,6 +50,11 @@ export class FusedOps {
     );
   }
 
+  /** x * filter alone. */
+  plainConv2d(x: tf.TensorInfo, filter: tf.TensorInfo, geometry: ConvolutionGeometry): tf.Tensor {
+    return this.backend.executeSingleOutput('Conv2D', this.convolution(geometry), [x, filter]);
+  }
+
   /** The convolution's gradient for its input. */
   conv2dInputGradient(
     dy: tf.TensorInfo,

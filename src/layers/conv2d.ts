@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fusedConv2d } from './fused_kernels.js';
+import { fusedConv2d, plainConv2d } from './fused_kernels.js';
 import { groupedConv2d } from './grouped_conv2d.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { BatchNorm, GroupNorm, isFolded, makeNorm, type Norm, single } from './norm.js';
@@ -126,9 +126,10 @@ export class Conv2d extends Module {
     activation: 'relu' | 'linear' = this.options.activation ?? 'linear',
   ): tf.Tensor4D {
     const { stride, padding, dilation, groups, kernelSize } = this.options;
-    if (groups === 1 && bias) {
-      const y = fusedConv2d(x, kernel, bias, residual, { stride, padding, dilation }, activation);
-      if (y) return y;
+    if (groups === 1) {
+      const geometry = { stride, padding, dilation };
+      const y = bias ? fusedConv2d(x, kernel, bias, residual, geometry, activation) : plainConv2d(x, kernel, geometry);
+      if (y) return bias ? y : this.finish(y, residual, activation);
     }
     // 'same' equals symmetric padding only at stride 1; elsewhere TensorFlow pads one-sidedly, so the zeros are explicit.
     const same = padding > 0 && stride === 1 && 2 * padding === dilation * (kernelSize - 1);

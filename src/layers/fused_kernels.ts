@@ -3,6 +3,7 @@ import { type ConvolutionGeometry, fusedOps, type FusedOps } from '../backends/f
 
 /** A kernel per activation: what a gradient saves is fixed per kernel, and only the rectified one needs its output. */
 const CONV = { linear: 'ConvBias', relu: 'ConvBiasRelu' } as const;
+const PLAIN_CONV = 'PaddedConv';
 const MATMUL = { linear: 'MatMulBias', relu: 'MatMulBiasRelu' } as const;
 
 /** What follows the sums of a convolution or a product. */
@@ -35,6 +36,17 @@ export function fusedConv2d(
   const inputs = { x, filter, bias, ...(residual && { residual }) };
   const attributes = { ...geometry, withResidual: residual !== undefined };
   return tf.engine().runKernel<tf.Tensor4D>(CONV[epilogue], inputs, attributes);
+}
+
+/**
+ * Convolution alone, with zeros on both sides and a gradient for what is asked for only.
+ *
+ * @param x      [N, H, W, C]
+ * @param filter [kh, kw, C, K]
+ * @returns [N, H', W', K], or undefined where the backend in use has no such operation
+ */
+export function plainConv2d(x: tf.Tensor4D, filter: tf.Tensor4D, geometry: ConvolutionGeometry): tf.Tensor4D | undefined {
+  return fusedOps() && tf.engine().runKernel<tf.Tensor4D>(PLAIN_CONV, { x, filter }, { ...geometry });
 }
 
 /**
@@ -132,6 +144,26 @@ for (const epilogue of ['linear', 'relu'] as const) {
     },
   });
 }
+
+tf.registerKernel({
+  kernelName: PLAIN_CONV,
+  backendName: 'tensorflow',
+  kernelFunc: ({ inputs, attrs }) => {
+    const { x, filter } = inputs as unknown as ConvInputs;
+    return ops().plainConv2d(x, filter, attrs as unknown as ConvolutionGeometry);
+  },
+});
+tf.registerGradient({
+  kernelName: PLAIN_CONV,
+  inputsToSave: ['x', 'filter'],
+  gradFunc: (dys, [x, filter], attributes) => {
+    const [dy, geometry] = [dys as tf.Tensor, attributes as unknown as ConvolutionGeometry];
+    return {
+      x: () => ops().conv2dInputGradient(dy, filter, x.shape, geometry),
+      filter: () => ops().conv2dFilterGradient(dy, x, filter.shape, geometry),
+    };
+  },
+});
 
 /**
  * The gradient before the rectifier, shared by those of all inputs. It and what was saved would live to the end of the backward pass if the last

@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-layers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fusedOps } from '../../src/backends/fused_ops.js';
 import { startBackend } from '../../src/backends/select.js';
-import { fusedConv2d, fusedMatMul } from '../../src/layers/fused_kernels.js';
+import { fusedConv2d, fusedMatMul, plainConv2d } from '../../src/layers/fused_kernels.js';
 import { nativeReason } from '../backends/native.js';
 
 const missing = nativeReason();
@@ -76,6 +76,18 @@ describe.skipIf(missing)(`fused operations${missing ? ` (${missing})` : ''}`, ()
       await compare(fused, plain, shapes);
     });
   }
+
+  it.each([1, 2])('are the convolution without a bias, value and gradient: stride %i', async (stride) => {
+    if (!present) return;
+    const shapes = [[2, 7, 6, 3], [3, 3, 3, 4]]; // prettier-ignore
+    const plain = (x: tf.Tensor, w: tf.Tensor): tf.Tensor => {
+      const padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]); // prettier-ignore
+      return tf.conv2d(padded as tf.Tensor4D, w as tf.Tensor4D, stride, 'valid');
+    };
+    const padded = (x: tf.Tensor, w: tf.Tensor): tf.Tensor =>
+      plainConv2d(x as tf.Tensor4D, w as tf.Tensor4D, { stride, padding: 1, dilation: 1 })!;
+    await compare(padded, plain, shapes);
+  });
 
   it('are the plain product, value and gradient', async (context) => {
     if (!present) return context.skip();
