@@ -26,8 +26,6 @@ interface TensorflowBackend {
   getInputTensorIds(tensors: tf.TensorInfo[]): number[];
 }
 
-const MANY_MAPS = 16;
-
 /** Where a convolution's window goes; zeros on each side, in pixels. */
 export interface ConvolutionGeometry {
   readonly stride: number;
@@ -58,16 +56,12 @@ export class FusedOps {
   }
 
   /** The convolution's gradient for its input. */
-  conv2dInputGradient(dy: tf.TensorInfo, filter: tf.Tensor, shape: readonly number[], geometry: ConvolutionGeometry): tf.Tensor {
-    const { stride, padding, dilation } = geometry;
-    const [kernelSize] = filter.shape;
-    // For many small maps, as those of regions, TensorFlow's own is 1.5 times slower than the convolution that it is: with the filter turned round.
-    if (stride === 1 && kernelSize > 1 && shape[0] >= MANY_MAPS) {
-      const turned = tf.tidy(() => tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]));
-      const result = this.plainConv2d(dy, turned, { stride, padding: dilation * (kernelSize - 1) - padding, dilation });
-      turned.dispose();
-      return result;
-    }
+  conv2dInputGradient(
+    dy: tf.TensorInfo,
+    filter: tf.TensorInfo,
+    shape: readonly number[],
+    geometry: ConvolutionGeometry,
+  ): tf.Tensor {
     return this.withShape(shape, (sizes) =>
       this.backend.executeSingleOutput('Conv2DBackpropInput', this.convolution(geometry), [sizes, filter, dy]),
     );

@@ -77,13 +77,9 @@ describe.skipIf(missing)(`fused operations${missing ? ` (${missing})` : ''}`, ()
     });
   }
 
-  it.each([
-    [1, 2],
-    [2, 2],
-    [1, 17],
-  ])('are the convolution without a bias, value and gradient: stride %i, %i maps', async (stride, maps) => {
+  it.each([1, 2])('are the convolution without a bias, value and gradient: stride %i', async (stride) => {
     if (!present) return;
-    const shapes = [[maps, maps > 2 ? 2 : 7, 6, 3], [3, 3, 3, 4]]; // prettier-ignore
+    const shapes = [[2, 7, 6, 3], [3, 3, 3, 4]]; // prettier-ignore
     const plain = (x: tf.Tensor, w: tf.Tensor): tf.Tensor => {
       const padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]); // prettier-ignore
       return tf.conv2d(padded as tf.Tensor4D, w as tf.Tensor4D, stride, 'valid');
