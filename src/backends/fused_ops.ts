@@ -26,6 +26,10 @@ interface TensorflowBackend {
   getInputTensorIds(tensors: tf.TensorInfo[]): number[];
 }
 
+/** From how many channels and tiles (of 2x2 outputs) on Winograd's convolution takes less processor time: from 0.8 to 0.4 of TensorFlow's. */
+const LEAST_CHANNELS = 16;
+const LEAST_TILES = 48;
+
 /** Where a convolution's window goes; zeros on each side, in pixels. */
 export interface ConvolutionGeometry {
   readonly stride: number;
@@ -33,25 +37,69 @@ export interface ConvolutionGeometry {
   readonly dilation: number;
 }
 
+/** How {@link FusedOps.conv3x3} is done. */
+interface Conv3x3Options {
+  readonly bias?: tf.TensorInfo;
+  /** Of the output's shape, added before the rectifier. */
+  readonly addend?: tf.TensorInfo;
+  readonly relu?: boolean;
+  /** With the filter turned by half a circle and its channels exchanged: the gradient for the input of the convolution with that filter. */
+  readonly transposed?: boolean;
+}
+
 /**
  * TensorFlow's operations that add the bias and rectify while the sums are in the cache, and its gradients by name. The addon that `maskrcnn setup`
  * builds can call them, tfjs-node's own cannot: its binding knows no attributes that are lists of strings.
  */
 export class FusedOps {
+  /** False for an addon of an older set-up, which has no {@link conv3x3}. */
+  hasConv3x3 = false;
+
   constructor(private readonly backend: TensorflowBackend) {}
 
-  /** relu(x * filter + bias) or, without relu, x * filter + bias. x [N, H, W, C], filter [kh, kw, C, K], bias [K]. */
-  conv2d(x: tf.TensorInfo, filter: tf.TensorInfo, bias: tf.TensorInfo, geometry: ConvolutionGeometry, relu: boolean): tf.Tensor {
-    const { TF_ATTR_TYPE, TF_FLOAT } = this.backend.binding;
+  /**
+   * relu(x * filter + bias + addend) or, without relu, x * filter + bias + addend. x [N, H, W, C], filter [kh, kw, C, K], bias [K],
+   * addend [N, H', W', K].
+   */
+  conv2d(
+    x: tf.TensorInfo,
+    filter: tf.TensorInfo,
+    bias: tf.TensorInfo,
+    geometry: ConvolutionGeometry,
+    relu: boolean,
+    addend?: tf.TensorInfo,
+  ): tf.Tensor {
+    if (this.prefersConv3x3(x.shape, filter.shape, geometry)) {
+      return this.conv3x3(x, filter, { bias, relu, ...(addend && { addend }) });
+    }
+    const y = this.fusedConv2d(x, filter, bias, geometry, relu && !addend);
+    if (addend) this.addInPlace(y, addend, relu);
+    return y;
+  }
+
+  /**
+   * A convolution of 3x3 at stride 1 with a border of one zero, by Winograd's F(2x2, 3x3) (Lavin and Gray, 2015): 2.25 times fewer multiplications.
+   * x [N, H, W, C], filter [3, 3, C, K], bias [K], addend [N, H, W, K].
+   */
+  conv3x3(x: tf.TensorInfo, filter: tf.TensorInfo, options: Conv3x3Options): tf.Tensor {
+    const { TF_ATTR_BOOL, TF_ATTR_INT } = this.backend.binding;
+    const { bias, addend, relu = false, transposed = false } = options;
+    if (addend && !bias) throw new Error('an addend goes with a bias');
+    const more = [bias, addend].filter((tensor) => tensor !== undefined);
     return this.backend.executeSingleOutput(
-      '_FusedConv2D',
-      [...this.convolution(geometry), ...this.fused(relu), { name: 'TArgs', type: TF_ATTR_TYPE, value: [TF_FLOAT] }],
-      [x, filter, bias],
+      'MaskRcnnConv3x3',
+      [
+        { name: 'num_args', type: TF_ATTR_INT, value: more.length },
+        { name: 'relu', type: TF_ATTR_BOOL, value: relu },
+        { name: 'transposed', type: TF_ATTR_BOOL, value: transposed },
+      ],
+      [x, filter, ...more],
     );
   }
 
   /** x * filter alone. */
   plainConv2d(x: tf.TensorInfo, filter: tf.TensorInfo, geometry: ConvolutionGeometry): tf.Tensor {
+    if (this.prefersConv3x3(x.shape, filter.shape, geometry)) return this.conv3x3(x, filter, {});
     return this.backend.executeSingleOutput('Conv2D', this.convolution(geometry), [x, filter]);
   }
 
@@ -62,6 +110,7 @@ export class FusedOps {
     shape: readonly number[],
     geometry: ConvolutionGeometry,
   ): tf.Tensor {
+    if (this.prefersConv3x3(dy.shape, filter.shape, geometry)) return this.conv3x3(dy, filter, { transposed: true });
     return this.withShape(shape, (sizes) =>
       this.backend.executeSingleOutput('Conv2DBackpropInput', this.convolution(geometry), [sizes, filter, dy]),
     );
@@ -146,6 +195,36 @@ export class FusedOps {
     this.backend.binding.executeOp(name, [], this.backend.getInputTensorIds([y, addend]), 0);
   }
 
+  private fusedConv2d(
+    x: tf.TensorInfo,
+    filter: tf.TensorInfo,
+    bias: tf.TensorInfo,
+    geometry: ConvolutionGeometry,
+    relu: boolean,
+  ): tf.Tensor {
+    const { TF_ATTR_TYPE, TF_FLOAT } = this.backend.binding;
+    return this.backend.executeSingleOutput(
+      '_FusedConv2D',
+      [...this.convolution(geometry), ...this.fused(relu), { name: 'TArgs', type: TF_ATTR_TYPE, value: [TF_FLOAT] }],
+      [x, filter, bias],
+    );
+  }
+
+  /** Where {@link conv3x3} costs less: to transform the filter takes as long for one tile as for a thousand. */
+  private prefersConv3x3(x: readonly number[], filter: readonly number[], geometry: ConvolutionGeometry): boolean {
+    const [height, width, in_, out] = filter;
+    return (
+      this.hasConv3x3 &&
+      height === 3 &&
+      width === 3 &&
+      geometry.stride === 1 &&
+      geometry.padding === 1 &&
+      geometry.dilation === 1 &&
+      Math.min(in_, out) >= LEAST_CHANNELS &&
+      x[0] * Math.ceil(x[1] / 2) * Math.ceil(x[2] / 2) >= LEAST_TILES
+    );
+  }
+
   private convolution({ stride, padding, dilation }: ConvolutionGeometry): Attribute[] {
     const { TF_ATTR_STRING, TF_ATTR_INT } = this.backend.binding;
     const explicit = padding > 0;
@@ -226,10 +305,35 @@ function works(ops: FusedOps, backend: TensorflowBackend): FusedOps | false {
     const b = used(tf.tensor2d([3], [1, 1]));
     const product = used(ops.matMul(a, b, bias, false));
     const numbers = [y, sum, product].flatMap((tensor) => [...(backend.readSync(tensor.dataId) as Float32Array)]);
-    return [3.5, 0, 7, 0, 3.5, -5.5].every((right, i) => numbers[i] === right) && ops;
+    if (![3.5, 0, 7, 0, 3.5, -5.5].every((right, i) => numbers[i] === right)) return false;
+    ops.hasConv3x3 = conv3x3Works(ops, backend);
+    return ops;
   } catch {
     return false;
   } finally {
     tf.dispose(tensors);
+  }
+}
+
+/** One pixel, which sees only the middle of the filter: whole numbers, so that nothing is rounded. */
+function conv3x3Works(ops: FusedOps, backend: TensorflowBackend): boolean {
+  const channels = 33;
+  const pixel = Float32Array.from({ length: channels }, (_, i) => (i % 5) - 2);
+  const weights = Float32Array.from({ length: 9 * channels * channels }, (_, i) => (i % 7) - 3);
+  const x = tf.tensor4d(pixel, [1, 1, 1, channels]);
+  const filter = tf.tensor4d(weights, [3, 3, channels, channels]);
+  const bias = tf.tensor1d(pixel);
+  let y: tf.Tensor | undefined;
+  try {
+    y = ops.conv3x3(x, filter, { bias });
+    const numbers = backend.readSync(y.dataId) as Float32Array;
+    return pixel.every((start, out) => {
+      const right = pixel.reduce((sum, value, i) => sum + value * weights[(4 * channels + i) * channels + out], start);
+      return numbers[out] === right;
+    });
+  } catch {
+    return false;
+  } finally {
+    tf.dispose(y ? [x, filter, bias, y] : [x, filter, bias]);
   }
 }

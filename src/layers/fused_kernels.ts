@@ -85,9 +85,7 @@ for (const epilogue of ['linear', 'relu'] as const) {
     backendName: 'tensorflow',
     kernelFunc: ({ inputs, attrs }) => {
       const { x, filter, bias, residual } = inputs as unknown as ConvInputs;
-      const y = ops().conv2d(x, filter, bias, attrs as unknown as ConvAttributes, relu && !residual);
-      if (residual) ops().addInPlace(y, residual, relu);
-      return y;
+      return ops().conv2d(x, filter, bias, attrs as unknown as ConvAttributes, relu, residual);
     },
   });
   tf.registerGradient({

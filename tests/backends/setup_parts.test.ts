@@ -1,10 +1,20 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
+import { findNativePackages } from '../../src/backends/native_package.js';
 import { installAddon, isOutdatedAddon, linkLibrary, cachedAddon } from '../../src/backends/setup/addon.js';
 import { isPatchedAddon, patchAddonSource } from '../../src/backends/setup/addon_patch.js';
 import { cudaRequirements, getLibrary, hasLibraries } from '../../src/backends/setup/library.js';
@@ -88,8 +98,8 @@ describe('libtensorflow in the cache', () => {
       core: undefined,
     } as const;
     const addon = join(native.folder, 'lib/napi-v8/tfjs_binding.node');
-    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r2.node'));
-    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r2.node'), 'addon');
+    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r3.node'));
+    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r3.node'), 'addon');
     await linkLibrary(library, native.folder);
     await installAddon(library, { ...native, addon });
     expect(readFileSync(addon, 'utf8')).toBe('addon');
@@ -108,6 +118,36 @@ describe('the patch of the addon', () => {
     expect(readFileSync(file, 'utf8')).toBe('int main() {}');
   });
 
+  const installed = findNativePackages()[0];
+  it.skipIf(!installed)('is put in once, over that of an older set-up too, with our own sources beside it', async () => {
+    const root = folder();
+    mkdirSync(join(root, 'binding'));
+    const [source, build] = [join(root, 'binding/tfjs_backend.cc'), join(root, 'binding.gyp')];
+    const texts = () => [source, build].map((file) => readFileSync(file, 'utf8'));
+    copyFileSync(join(installed.folder, 'binding/tfjs_backend.cc'), source);
+    copyFileSync(join(installed.folder, 'binding.gyp'), build);
+    await patchAddonSource(root);
+    const patched = texts();
+    for (const piece of [
+      '#include "winograd_op.h"',
+      'maskrcnn::RegisterOperations(',
+      'static void AddInPlace(',
+      '"maskrcnn-ts addon 3"',
+    ]) {
+      expect(patched[0].split(piece)).toHaveLength(piece.startsWith('"') ? 3 : 2);
+    }
+    expect(patched[1].split("'binding/winograd_op.cc'")).toHaveLength(2);
+    expect(existsSync(join(root, 'binding/winograd_kernel.inc'))).toBe(true);
+    await patchAddonSource(root);
+    expect(texts()).toEqual(patched);
+    const second = (text: string) =>
+      text.replaceAll('maskrcnn-ts addon 3', 'maskrcnn-ts addon 2').replace(/.*(winograd_op|maskrcnn::).*\n/g, '');
+    writeFileSync(source, second(patched[0]));
+    writeFileSync(build, second(patched[1]));
+    await patchAddonSource(root);
+    expect(texts()).toEqual(patched);
+  });
+
   it('is recognised in a built addon; one of this cache without it is outdated', async () => {
     const { cache, library } = finishedCache();
     const packageFolder = folder();
@@ -121,6 +161,8 @@ describe('the patch of the addon', () => {
     // The package's own prebuilt addon, against a library of its own, is not ours to rebuild.
     expect(await isOutdatedAddon(folder(), native)).toBe(false);
     writeFileSync(addon, 'ELF\0maskrcnn-ts addon 2\0');
+    expect(await isOutdatedAddon(cache, native)).toBe(true);
+    writeFileSync(addon, 'ELF\0maskrcnn-ts addon 3\0');
     expect(await isPatchedAddon(addon)).toBe(true);
     expect(await isOutdatedAddon(cache, native)).toBe(false);
   });

@@ -1,18 +1,24 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { writeFileAtomic } from '../../atomic_file.js';
 import { BackendError } from '../../errors.js';
 
 /** Goes up with every change of the patch. */
-export const ADDON_REVISION = 2;
+export const ADDON_REVISION = 3;
 
 /** Stands in a built addon, so that one built before a change of the patch is told from one built after it. */
 const ADDON_MARK = `maskrcnn-ts addon ${ADDON_REVISION}`;
 
-/** The one file of tfjs-node's sources that is changed. */
-const SOURCE = join('binding', 'tfjs_backend.cc');
+/** Our own sources, beside `src` and beside `dist`: they are put beside the binding's. */
+const OWN_SOURCES = fileURLToPath(new URL('../../../native/', import.meta.url));
+
+const BINDING = 'binding/tfjs_backend.cc';
+const BUILD = 'binding.gyp';
 
 interface Insertion {
+  /** The file of tfjs-node that is changed. */
+  readonly file: string;
   /** A piece of the original that occurs once. */
   readonly anchor: string;
   /** What is put before it. */
@@ -20,17 +26,34 @@ interface Insertion {
 }
 
 /**
- * TensorFlow's fused operations take lists of strings and of types as attributes, which tfjs-node's binding cannot pass, and nothing in TensorFlow
- * adds in place and rectifies in one pass over memory.
+ * TensorFlow's fused operations take lists of strings and of types as attributes, which tfjs-node's binding cannot pass; nothing in TensorFlow adds
+ * in place and rectifies in one pass over memory, or convolves by Winograd's algorithm on a CPU.
  */
 const INSERTIONS: readonly Insertion[] = [
   {
+    file: BINDING,
     anchor: '#include "napi_auto_ref.h"\n',
     text: `#include <thread>
 #include <vector>
 `,
   },
   {
+    file: BINDING,
+    anchor: '#include "tf_auto_tensor.h"\n',
+    text: '#include "winograd_op.h"\n',
+  },
+  {
+    file: BUILD,
+    anchor: "      'binding/tfjs_backend.cc',\n",
+    text: "      'binding/winograd_op.cc',\n",
+  },
+  {
+    file: BINDING,
+    anchor: '  TFE_DeleteContextOptions(tfe_options);\n',
+    text: '  if (tfe_context_ != nullptr) maskrcnn::RegisterOperations(tfe_context_);\n',
+  },
+  {
+    file: BINDING,
     anchor: '      // NOTE: String attribute values do not have to be utf8 encoded strings\n',
     text: `      if (IsArray(env, nstatus, &js_value)) {
         uint32_t count;
@@ -55,6 +78,7 @@ const INSERTIONS: readonly Insertion[] = [
 `,
   },
   {
+    file: BINDING,
     anchor: '      TF_DataType tf_data_type;\n      nstatus = napi_get_value_int32(\n',
     text: `      if (IsArray(env, nstatus, &js_value)) {
         uint32_t count;
@@ -76,6 +100,7 @@ const INSERTIONS: readonly Insertion[] = [
 `,
   },
   {
+    file: BINDING,
     anchor: 'TFJSBackend::TFJSBackend(napi_env env)\n',
     text: `// y = y + addend, or relu of it, in the memory of y. A number that is not one stays so.
 static void AddInPlace(float *y, const float *addend, size_t length, bool relu) {
@@ -103,6 +128,7 @@ static void AddInPlace(float *y, const float *addend, size_t length, bool relu) 
 `,
   },
   {
+    file: BINDING,
     anchor: '  TF_AutoStatus tf_status;\n  TFE_AutoOp tfe_op(TFE_NewOp(tfe_context_, op_name.c_str(), tf_status.status));\n',
     text: `  // "${ADDON_MARK}": changes the first input; there is no output.
   if (op_name == "MaskRcnnAddInPlace" || op_name == "MaskRcnnAddReluInPlace") {
@@ -147,24 +173,29 @@ static void AddInPlace(float *y, const float *addend, size_t length, bool relu) 
 ];
 
 /**
- * Prepares tfjs-node's sources for {@link ADDON_MARK}; sources that are prepared already are left alone.
+ * Prepares tfjs-node's sources for {@link ADDON_MARK}; what an earlier run, of this revision or an older one, has inserted is left alone.
  *
  * @throws BackendError where they are not tfjs-node 4.22's.
  */
 export async function patchAddonSource(packageFolder: string): Promise<void> {
-  const file = join(packageFolder, SOURCE);
-  let text = await readFile(file, 'utf8');
-  if (text.includes(ADDON_MARK)) return;
-  for (const { anchor, text: inserted } of INSERTIONS) {
-    const pieces = text.split(anchor);
-    if (pieces.length !== 2) {
-      throw new BackendError(
-        `${file} is not tfjs-node 4.22.0's (expected once: ${anchor.trim().split('\n')[0]}). Reinstall the package, then run \`npx maskrcnn setup\` again.`,
-      );
+  for (const name of new Set(INSERTIONS.map((insertion) => insertion.file))) {
+    const file = join(packageFolder, name);
+    let text = (await readFile(file, 'utf8')).replace(/maskrcnn-ts addon \d+/g, ADDON_MARK);
+    for (const { anchor, text: inserted } of INSERTIONS.filter((insertion) => insertion.file === name)) {
+      if (text.includes(`${inserted}${anchor}`)) continue;
+      const pieces = text.split(anchor);
+      if (pieces.length !== 2) {
+        throw new BackendError(
+          `${file} is not tfjs-node 4.22.0's (expected once: ${anchor.trim().split('\n')[0]}). Reinstall the package, then run \`npx maskrcnn setup\` again.`,
+        );
+      }
+      text = `${pieces[0]}${inserted}${anchor}${pieces[1]}`;
     }
-    text = `${pieces[0]}${inserted}${anchor}${pieces[1]}`;
+    await writeFileAtomic(file, text);
   }
-  await writeFileAtomic(file, text);
+  for (const name of await readdir(OWN_SOURCES)) {
+    await writeFileAtomic(join(packageFolder, 'binding', name), await readFile(join(OWN_SOURCES, name), 'utf8'));
+  }
 }
 
 /** Whether a built addon carries the present patch. */
