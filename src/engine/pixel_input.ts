@@ -36,13 +36,13 @@ export async function fromTensor(tensor: tf.Tensor): Promise<Image> {
   return { data: Uint8Array.from(Uint8ClampedArray.from(await tensor.data())), height, width, channels: 3, format: 'RGB' };
 }
 
-/** The same picture with red and blue exchanged, as models trained on BGR take it. */
-export function swapRedBlue(data: Uint8Array): Uint8Array {
-  const swapped = new Uint8Array(data.length);
+/** The same picture with red and blue exchanged, as models trained on BGR take it. @param swapped where it goes; may be `data` itself */
+export function swapRedBlue(data: Uint8Array, swapped: Uint8Array = new Uint8Array(data.length)): Uint8Array {
   for (let i = 0; i < data.length; i += 3) {
+    const red = data[i];
     swapped[i] = data[i + 2];
     swapped[i + 1] = data[i + 1];
-    swapped[i + 2] = data[i];
+    swapped[i + 2] = red;
   }
   return swapped;
 }

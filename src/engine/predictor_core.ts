@@ -114,8 +114,11 @@ export abstract class PredictorCore<I, R> {
       MIN_SIZE_TEST > 0
         ? resizeShortestEdgeShape(image.height, image.width, MIN_SIZE_TEST, MAX_SIZE_TEST)
         : [image.height, image.width];
-    const data = height === image.height && width === image.width ? image.data : resizeBilinear(image, height, width);
-    return { data: FORMAT === 'RGB' ? data : swapRedBlue(data), height, width };
+    const isSameSize = height === image.height && width === image.width;
+    const data = isSameSize ? image.data : resizeBilinear(image, height, width);
+    if (FORMAT === 'RGB') return { data, height, width };
+    // The caller's pixels are left as they are; a resized copy is ours.
+    return { data: swapRedBlue(data, isSameSize ? new Uint8Array(data.length) : data), height, width };
   }
 
   private assertUsable(): void {

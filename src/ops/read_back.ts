@@ -4,6 +4,9 @@ import { checkDevice } from '../backends/gpu_health.js';
 /** How often values came back from the device since the start: what a test counts, for on a GPU each one stalls the queue. */
 export const readBacks = { count: 0 };
 
+/** Backends whose tensors the host reads without waiting. */
+const IN_PROCESS = new Set(['cpu', 'wasm', 'tensorflow']);
+
 /**
  * Reads a tensor's values: the only way in which the library waits for the device.
  *
@@ -15,7 +18,9 @@ export async function readBack(tensor: tf.Tensor): Promise<Float32Array> {
   checkDevice(backend);
   let values: Float32Array;
   try {
-    values = (await tensor.data()) as Float32Array;
+    // Where tensors lie in the process's own memory there is nothing to wait for; and TensorFlow.js' promise can keep the values alive
+    // until the next full collection, which lets memory grow over many predictions.
+    values = (IN_PROCESS.has(tf.getBackend()) ? tensor.dataSync() : await tensor.data()) as Float32Array;
   } catch (error) {
     // A mapping that fails because the device went away says less than the device's own last words.
     checkDevice(backend);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { WasmBackend } from '../ops/kernels/wasm_heap.js';
 import type { AnchorGenerator } from './anchor_generator.js';
 import type { Box2BoxTransform } from './box_transform.js';
 import { findTopProposals, type Proposals, type ProposalSelection } from './find_top_proposals.js';
@@ -71,7 +72,7 @@ function selectOnHost(inputs: tf.NamedTensorInfoMap, attributes: ProposalAttribu
   const levels = Object.keys(inputs).length / 2;
   const maps = ['logits', 'deltas'].flatMap((name) => Array.from({ length: levels }, (_, level) => inputs[`${name}${level}`]!));
   const sizes = maps.slice(0, levels).map(({ shape }) => ({ height: shape[1], width: shape[2] }));
-  const values = maps.map(({ dataId }) => backend.readSync(dataId) as Float32Array);
+  const values = maps.map((map) => valuesOf(backend, map));
   const perImage = values.map(({ length }) => length / imageSizes.length);
   const joined = new Float32Array(perImage.reduce((a, b) => a + b, 0));
   const chosen = imageSizes.map((size, image) => {
@@ -85,6 +86,12 @@ function selectOnHost(inputs: tf.NamedTensorInfoMap, attributes: ProposalAttribu
   const rows = toRows(chosen);
   const shape = [rows.length / PROPOSAL_COLUMNS, PROPOSAL_COLUMNS];
   return { dataId: backend.write(rows, shape, 'float32'), shape, dtype: 'float32' };
+}
+
+/** A map's values, not to be kept: where the backend shows its memory (wasm), a view of it in the place of a copy. */
+function valuesOf(backend: tf.KernelBackend, map: tf.TensorInfo): Float32Array {
+  const { typedArrayFromHeap } = backend as unknown as Partial<WasmBackend>;
+  return (typedArrayFromHeap ? typedArrayFromHeap.call(backend, map) : backend.readSync(map.dataId)) as Float32Array;
 }
 
 function toRows(proposals: readonly Proposals[]): Float32Array {

@@ -7,19 +7,34 @@ export function topK(values: Float32Array, start: number, length: number, k: num
   return candidates.sort((a, b) => values[start + b] - values[start + a] || a - b).subarray(0, k);
 }
 
-const BINS = 1 << 16;
+/** Bits of a value that one histogram tells apart. */
+const BITS = 11;
+const BINS = 1 << BITS;
 
-/** A superset of the k largest, in order of index: all whose upper 16 bits reach those of the k-th. */
+/** A superset of the k largest, in order of index: all whose upper 22 bits reach those of the k-th, found by two small histograms. */
 function aboveThreshold(values: Float32Array, start: number, length: number, k: number): Int32Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset + start * 4, length);
-  const histogram = new Uint32Array(BINS);
-  for (let i = 0; i < length; i++) histogram[orderedBits(bits[i]) >>> 16]++;
-  let bin = BINS - 1;
-  let count = histogram[bin];
-  while (count < k) count += histogram[--bin];
-  const candidates = new Int32Array(count);
-  for (let i = 0, n = 0; i < length; i++) if (orderedBits(bits[i]) >>> 16 >= bin) candidates[n++] = i;
+  const coarse = new Uint32Array(BINS);
+  for (let i = 0; i < length; i++) coarse[orderedBits(bits[i]) >>> (32 - BITS)]++;
+  const upper = reach(coarse, k);
+  const fine = new Uint32Array(BINS);
+  for (let i = 0; i < length; i++) {
+    const ordered = orderedBits(bits[i]) >>> (32 - 2 * BITS);
+    if (ordered >>> BITS === upper.bin) fine[ordered & (BINS - 1)]++;
+  }
+  const lower = reach(fine, k - upper.above);
+  const least = (upper.bin << BITS) | lower.bin;
+  const candidates = new Int32Array(upper.above + lower.above + fine[lower.bin]);
+  for (let i = 0, n = 0; i < length; i++) if (orderedBits(bits[i]) >>> (32 - 2 * BITS) >= least) candidates[n++] = i;
   return candidates;
+}
+
+/** The bin that holds the k-th largest, and how many lie in the bins above it. */
+function reach(histogram: Uint32Array, k: number): { bin: number; above: number } {
+  let bin = BINS - 1;
+  let above = 0;
+  while (above + histogram[bin] < k) above += histogram[bin--];
+  return { bin, above };
 }
 
 /** Float32 bits as unsigned numbers of the same order. */

@@ -12,17 +12,27 @@ export interface RoiAlignOptions {
   aligned: boolean;
 }
 
-/** A region in the coordinates of its map; every number rounded to float32 where the C++ rounds. */
-export interface RegionGeometry {
-  level: number;
-  image: number;
-  y: number;
-  x: number;
-  binHeight: number;
-  binWidth: number;
+/**
+ * Regions in the coordinates of their maps, a column for each field; every number rounded to float32 where the C++ rounds.
+ * Columns, not an object a region: a thousand objects for every call make the heap grow between collections.
+ */
+export class RegionGeometry {
+  readonly level: Float64Array;
+  readonly image: Float64Array;
+  readonly y: Float64Array;
+  readonly x: Float64Array;
+  readonly binHeight: Float64Array;
+  readonly binWidth: Float64Array;
   /** Samples per bin; 0 for a region that has none (inverted, or not finite). */
-  samplesY: number;
-  samplesX: number;
+  readonly samplesY: Float64Array;
+  readonly samplesX: Float64Array;
+
+  constructor(readonly count: number) {
+    const all = new Float64Array(8 * count);
+    const column = (k: number): Float64Array => all.subarray(k * count, (k + 1) * count);
+    [this.level, this.image, this.y, this.x] = [column(0), column(1), column(2), column(3)];
+    [this.binHeight, this.binWidth, this.samplesY, this.samplesX] = [column(4), column(5), column(6), column(7)];
+  }
 }
 
 const f = Math.fround;
@@ -41,10 +51,10 @@ function samples(start: number, bin: number, ratio: number): number {
  * @param shapes of the maps, [N, H, W, C]
  * @throws ArgumentError for a region whose image or level does not exist
  */
-export function regionGeometry(rois: Float32Array, levels: Int32Array, shapes: number[][], o: RoiAlignOptions): RegionGeometry[] {
+export function regionGeometry(rois: Float32Array, levels: Int32Array, shapes: number[][], o: RoiAlignOptions): RegionGeometry {
   const [outHeight, outWidth] = o.outputSize;
   const offset = o.aligned ? 0.5 : 0;
-  const regions: RegionGeometry[] = new Array(levels.length);
+  const regions = new RegionGeometry(levels.length);
   for (let r = 0; r < levels.length; r++) {
     if (levels[r] >= shapes.length) {
       throw new ArgumentError(
@@ -68,16 +78,14 @@ export function regionGeometry(rois: Float32Array, levels: Int32Array, shapes: n
     }
     const binHeight = f(height / outHeight);
     const binWidth = f(width / outWidth);
-    regions[r] = {
-      level,
-      image,
-      y,
-      x,
-      binHeight,
-      binWidth,
-      samplesY: unplaced ? 0 : samples(y, binHeight, o.samplingRatio),
-      samplesX: unplaced ? 0 : samples(x, binWidth, o.samplingRatio),
-    };
+    regions.level[r] = level;
+    regions.image[r] = image;
+    regions.y[r] = y;
+    regions.x[r] = x;
+    regions.binHeight[r] = binHeight;
+    regions.binWidth[r] = binWidth;
+    regions.samplesY[r] = unplaced ? 0 : samples(y, binHeight, o.samplingRatio);
+    regions.samplesX[r] = unplaced ? 0 : samples(x, binWidth, o.samplingRatio);
   }
   return regions;
 }

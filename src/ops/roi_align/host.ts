@@ -72,10 +72,10 @@ export class HostRoiAlign {
   ): void {
     const regions = regionGeometry(this.tensors.read(rois), levels, shapes, { outputSize, ...options });
     const scratch = this.arena.allocate(scratchBytes(regions, shapes, outputSize));
-    const records = this.arena.allocate(recordBytes(regions.length));
+    const records = this.arena.allocate(recordBytes(regions.count));
     try {
       writeRecords(this.arena.memory.buffer, records, regions, maps, shapes, pooled, outputSize);
-      this.arena.kernels[kernel](records, regions.length, ...outputSize, shapes[0][3], scratch);
+      this.arena.kernels[kernel](records, regions.count, ...outputSize, shapes[0][3], scratch);
     } finally {
       this.arena.release(records);
       this.arena.release(scratch);

@@ -12,11 +12,12 @@ export function recordBytes(count: number): number {
 }
 
 /** The scratch bytes that the kernels need for the most demanding of the regions. */
-export function scratchBytes(regions: RegionGeometry[], shapes: number[][], [height, width]: [number, number]): number {
+export function scratchBytes(regions: RegionGeometry, shapes: number[][], [height, width]: [number, number]): number {
   let most = 0;
-  for (const { level, samplesY, samplesX } of regions) {
-    const columns = Math.min(shapes[level][2], 2 * width * samplesX);
-    most = Math.max(most, 16 * height * samplesY + 24 * width * samplesX + 4 * columns * shapes[level][3]);
+  for (let r = 0; r < regions.count; r++) {
+    const [, , W, C] = shapes[regions.level[r]];
+    const columns = Math.min(W, 2 * width * regions.samplesX[r]);
+    most = Math.max(most, 16 * height * regions.samplesY[r] + 24 * width * regions.samplesX[r] + 4 * columns * C);
   }
   return most + 4 * (height + width) + 16;
 }
@@ -31,34 +32,31 @@ export function scratchBytes(regions: RegionGeometry[], shapes: number[][], [hei
 export function writeRecords(
   buffer: ArrayBufferLike,
   at: number,
-  regions: RegionGeometry[],
+  regions: RegionGeometry,
   maps: number[],
   shapes: number[][],
   pooled: number,
   [height, width]: [number, number],
 ): void {
-  const words = new Uint32Array(buffer, at, WORDS * regions.length);
-  const floats = new Float32Array(buffer, at, WORDS * regions.length);
-  const strip = (r: RegionGeometry) => Math.floor(r.y / STRIP_ROWS);
-  const order = regions.map((_, r) => r);
-  order.sort((i, j) => {
-    const a = regions[i];
-    const b = regions[j];
-    return a.level - b.level || a.image - b.image || strip(a) - strip(b) || a.x - b.x || i - j;
-  });
+  const words = new Uint32Array(buffer, at, WORDS * regions.count);
+  const floats = new Float32Array(buffer, at, WORDS * regions.count);
+  const { level, image, y, x } = regions;
+  const strip = (r: number) => Math.floor(y[r] / STRIP_ROWS);
+  const order = new Int32Array(regions.count);
+  for (let r = 0; r < order.length; r++) order[r] = r;
+  order.sort((i, j) => level[i] - level[j] || image[i] - image[j] || strip(i) - strip(j) || x[i] - x[j] || i - j);
   order.forEach((r, k) => {
-    const region = regions[r];
-    const [, H, W, C] = shapes[region.level];
+    const [, H, W, C] = shapes[level[r]];
     const w = WORDS * k;
-    words[w] = maps[region.level] + 4 * region.image * H * W * C;
+    words[w] = maps[level[r]] + 4 * image[r] * H * W * C;
     words[w + 1] = H;
     words[w + 2] = W;
     words[w + 3] = pooled + 4 * r * height * width * C;
-    floats[w + 4] = region.y;
-    floats[w + 5] = region.x;
-    floats[w + 6] = region.binHeight;
-    floats[w + 7] = region.binWidth;
-    words[w + 8] = region.samplesY;
-    words[w + 9] = region.samplesX;
+    floats[w + 4] = y[r];
+    floats[w + 5] = x[r];
+    floats[w + 6] = regions.binHeight[r];
+    floats[w + 7] = regions.binWidth[r];
+    words[w + 8] = regions.samplesY[r];
+    words[w + 9] = regions.samplesX[r];
   });
 }

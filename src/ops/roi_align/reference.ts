@@ -22,35 +22,36 @@ function sampleAt(start: number, bin: number, b: number, i: number, count: numbe
 
 /** Calls `visit(output, input, weight)` for every term of the sums, as offsets of pixels (without channels). */
 function forEachTerm(
-  regions: RegionGeometry[],
+  regions: RegionGeometry,
   shapes: number[][],
   [outHeight, outWidth]: [number, number],
   visit: (level: number, output: number, input: number, weight: number) => void,
 ): void {
-  regions.forEach((region, r) => {
-    const [, H, W] = shapes[region.level];
-    const { samplesY, samplesX } = region;
+  for (let r = 0; r < regions.count; r++) {
+    const [level, image] = [regions.level[r], regions.image[r]];
+    const [samplesY, samplesX] = [regions.samplesY[r], regions.samplesX[r]];
+    const [, H, W] = shapes[level];
     const share = 1 / Math.max(samplesY * samplesX, 1);
     for (let p = 0; p < outHeight; p++) {
       for (let q = 0; q < outWidth; q++) {
         const output = (r * outHeight + p) * outWidth + q;
         for (let i = 0; i < samplesY; i++) {
-          const y = sampleAt(region.y, region.binHeight, p, i, samplesY, H);
+          const y = sampleAt(regions.y[r], regions.binHeight[r], p, i, samplesY, H);
           if (!y) continue;
           for (let j = 0; j < samplesX; j++) {
-            const x = sampleAt(region.x, region.binWidth, q, j, samplesX, W);
+            const x = sampleAt(regions.x[r], regions.binWidth[r], q, j, samplesX, W);
             if (!x) continue;
-            const top = (region.image * H + y.low) * W;
-            const bottom = (region.image * H + y.high) * W;
-            visit(region.level, output, top + x.low, (1 - y.fraction) * (1 - x.fraction) * share);
-            visit(region.level, output, top + x.high, (1 - y.fraction) * x.fraction * share);
-            visit(region.level, output, bottom + x.low, y.fraction * (1 - x.fraction) * share);
-            visit(region.level, output, bottom + x.high, y.fraction * x.fraction * share);
+            const top = (image * H + y.low) * W;
+            const bottom = (image * H + y.high) * W;
+            visit(level, output, top + x.low, (1 - y.fraction) * (1 - x.fraction) * share);
+            visit(level, output, top + x.high, (1 - y.fraction) * x.fraction * share);
+            visit(level, output, bottom + x.low, y.fraction * (1 - x.fraction) * share);
+            visit(level, output, bottom + x.high, y.fraction * x.fraction * share);
           }
         }
       }
     }
-  });
+  }
 }
 
 /**

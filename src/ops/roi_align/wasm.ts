@@ -26,12 +26,12 @@ function runInPlace(
   const heap = wasmHeap(backend)!;
   const regions = regionGeometry(backend.typedArrayFromHeap(rois) as Float32Array, levels, shapes, { outputSize, ...options });
   const scratchLength = Math.ceil(scratchBytes(regions, shapes, outputSize) / 16) * 16;
-  const block = heap.allocate(scratchLength + recordBytes(regions.length));
+  const block = heap.allocate(scratchLength + recordBytes(regions.count));
   if (!block) throw new BackendError('The wasm backend has no memory left for RoIAlign. Use fewer or smaller images.');
   try {
     const address = (dataId: DataId) => backend.dataIdMap.get(dataId).memoryOffset;
     writeRecords(heap.memory.buffer, block + scratchLength, regions, maps.map(address), shapes, address(pooled), outputSize);
-    heap.kernels[kernel](block + scratchLength, regions.length, ...outputSize, shapes[0][3], block);
+    heap.kernels[kernel](block + scratchLength, regions.count, ...outputSize, shapes[0][3], block);
   } finally {
     heap.release(block);
   }

@@ -139,21 +139,20 @@ function assertFloat32(): void {
 }
 
 /** Places regions on the host, where every step rounds as Detectron2's does; freshly made `rois` have not left the host yet. */
-function place(backend: WebglBackend, rois: TensorInfo, { levels, shapes, ...options }: RoiAlignAttributes): RegionGeometry[] {
+function place(backend: WebglBackend, rois: TensorInfo, { levels, shapes, ...options }: RoiAlignAttributes): RegionGeometry {
   return regionGeometry(backend.readSync(rois.dataId), levels, shapes, options);
 }
 
-function makeRecords(backend: WebglBackend, regions: RegionGeometry[], order: number[]): TensorInfo {
-  const records = new Float32Array(regions.length * FIELDS);
+function makeRecords(backend: WebglBackend, regions: RegionGeometry, order: number[]): TensorInfo {
+  const records = new Float32Array(regions.count * FIELDS);
   order.forEach((row, k) => {
-    const { level, image, y, x, binHeight, binWidth, samplesY, samplesX } = regions[row];
-    const sampled = samplesY > 0 && samplesX > 0;
-    records.set(
-      sampled ? [level, image, y, x, binHeight, binWidth, samplesY, samplesX, row] : [level, image, 0, 0, 0, 0, 0, 0, row],
-      k * FIELDS,
-    );
+    const { level, image, y, x, binHeight, binWidth, samplesY, samplesX } = regions;
+    records.set([level[row], image[row]], k * FIELDS);
+    if (samplesY[row] > 0 && samplesX[row] > 0)
+      records.set([y[row], x[row], binHeight[row], binWidth[row], samplesY[row], samplesX[row]], k * FIELDS + 2);
+    records[k * FIELDS + 8] = row;
   });
-  return backend.makeTensorInfo([regions.length, FIELDS], 'float32', records);
+  return backend.makeTensorInfo([regions.count, FIELDS], 'float32', records);
 }
 
 registerRoiAlign<WebglBackend>('webgl', {
@@ -163,11 +162,7 @@ registerRoiAlign<WebglBackend>('webgl', {
     const shape = [levels.length, ...outputSize, shapes[0][3]];
     if (shape.includes(0)) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
     const regions = place(backend, rois, attributes);
-    const records = makeRecords(
-      backend,
-      regions,
-      regions.map((_, r) => r),
-    );
+    const records = makeRecords(backend, regions, [...levels.keys()]);
     const out = backend.runWebGLProgram(
       {
         variableNames: ['Records', ...maps.map((_, level) => `X${level}`)],
@@ -195,11 +190,11 @@ registerRoiAlign<WebglBackend>('webgl', {
       return shapes.map((shape) => backend.makeTensorInfo(shape, 'float32', new Float32Array(size(shape))));
     }
     const regions = place(backend, rois, attributes);
-    const order = regions.map((_, r) => r).sort((a, b) => regions[a].level - regions[b].level || a - b);
+    const order = [...attributes.levels.keys()].sort((a, b) => regions.level[a] - regions.level[b] || a - b);
     const records = makeRecords(backend, regions, order);
     const gradients = shapes.map((shape, level) => {
-      const first = order.findIndex((r) => regions[r].level === level);
-      const count = order.filter((r) => regions[r].level === level).length;
+      const first = order.findIndex((r) => regions.level[r] === level);
+      const count = order.filter((r) => regions.level[r] === level).length;
       return backend.runWebGLProgram(
         {
           variableNames: ['Records', 'Dy'],

@@ -45,9 +45,9 @@ function placeRegions(backend: WebGpuBackend, rois: tf.TensorInfo, call: RoiAlig
     const range = call.levels as LevelRange;
     const levels = given ?? assignLevels(values, range.minLevel, range.maxLevel);
     const records = new Float32Array(count * WORDS);
-    regionGeometry(values, levels, call.shapes, call).forEach((r, k) => {
-      records.set([r.y, r.x, r.binHeight, r.binWidth, r.samplesY, r.samplesX, r.image, levels[k]], k * WORDS);
-    });
+    const { y, x, binHeight, binWidth, samplesY, samplesX, image } = regionGeometry(values, levels, call.shapes, call);
+    for (let k = 0; k < count; k++)
+      records.set([y[k], x[k], binHeight[k], binWidth[k], samplesY[k], samplesX[k], image[k], levels[k]], k * WORDS);
     return { records: backend.makeTensorInfo([count, WORDS], 'float32', records), levels };
   }
   return { records: recordsOnGpu(backend, rois, call, given), levels: given };
