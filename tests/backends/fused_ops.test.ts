@@ -170,6 +170,20 @@ describe.skipIf(missing)(`3x3 convolutions by Winograd's algorithm${missing ? ` 
     }
   });
 
+  it('give a map alone the same bits as in a batch, whose tiles are divided otherwise', (context) => {
+    if (!ops) return context.skip();
+    const random = new Random(5);
+    const sizes = { batch: 9, height: 13, width: 13, inChannels: 48, outChannels: 40 };
+    const numbers = numbersOf(sizes, () => 2 * random.next() - 1);
+    const parts = { bias: true, addend: true, relu: false, transposed: false };
+    const together = run(sizes, numbers, parts);
+    const one = (values: Float32Array, i: number) => values.slice((values.length / 9) * i, (values.length / 9) * (i + 1));
+    for (const i of [0, 4, 8]) {
+      const alone = run({ ...sizes, batch: 1 }, { ...numbers, x: one(numbers.x, i), addend: one(numbers.addend, i) }, parts);
+      expect(alone).toEqual(one(together, i));
+    }
+  });
+
   it('keep what is not a number, and refuse what does not fit', (context) => {
     if (!ops) return context.skip();
     const x = tf.tensor4d([NaN, 1, 1, 1, 1, 1], [1, 1, 6, 1]);

@@ -51,7 +51,7 @@ export async function setupNative(options: SetupOptions): Promise<SetupReport> {
   if (installed.ok && wanted) {
     const outdated = await findOutdated(cache, recipe);
     if (!outdated) return report('already installed', installed.result, tried);
-    const reason = 'its addon was built before the fused operations were added';
+    const reason = 'an older version of set-up built its addon';
     tried.push({ way: 'installed package', reason });
     progress.say(`The installed package works, but ${reason}.`);
     if (!(await options.confirm(planText(recipe, projectFolder(), cache))))
