@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../errors.js';
+import { withKnownAddon } from './addon_finder.js';
 import { corePathFrom, refuseSecondCore } from './core_copies.js';
 import { findNativePackages, type NativePackage } from './native_package.js';
 import { supplyRemovedUtil } from './util_shim.js';
@@ -52,11 +53,12 @@ function load(candidate: NativePackage): string | undefined {
   // by page (a seventh of an inference's processor time).
   process.env.TF_CPU_ALLOCATOR_USE_BFC ??= '1';
   process.env.TF_CPU_BFC_MEM_LIMIT_IN_MB ??= String(Math.ceil(totalmem() / 2 ** 20));
-  const require = createRequire(join(candidate.folder, 'package.json'));
+  const from = join(candidate.folder, 'package.json');
+  const require = createRequire(from);
   try {
     // The addon first: where the library does not load, no kernel has been registered yet and the next package can be tried cleanly.
     require(candidate.addon);
-    require(candidate.folder);
+    withKnownAddon(from, candidate.addon, () => void require(candidate.folder));
     return undefined;
   } catch (error) {
     return `does not load: ${String(error instanceof Error ? error.message : error).split('\n')[0]}`;
