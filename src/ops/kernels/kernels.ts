@@ -5,6 +5,7 @@ import { KERNELS_BASE64 } from './binary.js';
 export interface Kernels {
   roiAlignForward(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
   roiAlignBackward(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
+  roiAlignBackwardInOrder(records: number, count: number, height: number, width: number, channels: number, scratch: number): void;
   resizeColourRows(
     input: number,
     height: number,

@@ -2,7 +2,7 @@ import type { DataId, TensorInfo } from '@tensorflow/tfjs-core';
 import { Arena } from '../kernels/arena.js';
 import { regionGeometry } from './geometry.js';
 import type { RoiAlignAttributes } from './kernel_names.js';
-import { recordBytes, scratchBytes, writeRecords } from './records.js';
+import { backwardKernel, recordBytes, type RoiAlignKernel, scratchBytes, writeRecords } from './records.js';
 
 /** How a backend's tensors are reached from the host. */
 export interface HostTensors {
@@ -56,7 +56,7 @@ export class HostRoiAlign {
       const [pooled, ...addresses] = blocks.map((block) => block + UNALIGNED);
       if (size(dy.shape) > 0) this.arena.floats(pooled, size(dy.shape)).set(this.tensors.read(dy));
       addresses.forEach((address, level) => this.arena.floats(address, sizes[level]).fill(0));
-      if (size(dy.shape) > 0) this.run('roiAlignBackward', rois, attributes, addresses, pooled);
+      if (size(dy.shape) > 0) this.run(backwardKernel(attributes.samplingRatio), rois, attributes, addresses, pooled);
       return addresses.map((address, level) => this.tensors.make(this.arena.floats(address, sizes[level]), shapes[level]));
     } finally {
       for (const block of blocks) this.arena.release(block);
@@ -64,7 +64,7 @@ export class HostRoiAlign {
   }
 
   private run(
-    kernel: 'roiAlignForward' | 'roiAlignBackward',
+    kernel: RoiAlignKernel,
     rois: TensorInfo,
     { outputSize, shapes, levels, ...options }: RoiAlignAttributes,
     maps: number[],
@@ -74,7 +74,7 @@ export class HostRoiAlign {
     const scratch = this.arena.allocate(scratchBytes(regions, shapes, outputSize));
     const records = this.arena.allocate(recordBytes(regions.count));
     try {
-      writeRecords(this.arena.memory.buffer, records, regions, maps, shapes, pooled, outputSize);
+      writeRecords(kernel, this.arena.memory.buffer, records, regions, maps, shapes, pooled, outputSize);
       this.arena.kernels[kernel](records, regions.count, ...outputSize, shapes[0][3], scratch);
     } finally {
       this.arena.release(records);

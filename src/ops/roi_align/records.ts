@@ -22,14 +22,28 @@ export function scratchBytes(regions: RegionGeometry, shapes: number[][], [heigh
   return most + 4 * (height + width) + 16;
 }
 
+/** The entry points of the compiled kernels. */
+export type RoiAlignKernel = 'roiAlignForward' | 'roiAlignBackward' | 'roiAlignBackwardInOrder';
+
 /**
- * Writes the records, ordered by place on the maps (results do not depend on the order: forward rows are independent; the backward
- * pass adds in this order, the same for the same regions).
+ * The backward pass for a sampling ratio. With a fixed one the terms are few enough to add them one by one in torchvision's order, which gives its
+ * numbers to the last bit (powers of two). Adaptive sampling has up to hundreds of terms in a bin: there the separable form is many times faster, and
+ * closer to the exact sum.
+ */
+export function backwardKernel(samplingRatio: number): RoiAlignKernel {
+  return samplingRatio > 0 ? 'roiAlignBackwardInOrder' : 'roiAlignBackward';
+}
+
+/**
+ * Writes the records, ordered by place on the maps (forward rows are independent; the separable backward pass adds in this order, the same for the
+ * same regions), or, for the kernel that keeps torchvision's order, as the regions come.
+ * @param kernel the kernel that they are for
  * @param buffer the memory of the kernels; the records begin at byte `at`
  * @param maps   address of each map
  * @param pooled address of the pooled tensor, [R, h, w, C]
  */
 export function writeRecords(
+  kernel: RoiAlignKernel,
   buffer: ArrayBufferLike,
   at: number,
   regions: RegionGeometry,
@@ -44,7 +58,8 @@ export function writeRecords(
   const strip = (r: number) => Math.floor(y[r] / STRIP_ROWS);
   const order = new Int32Array(regions.count);
   for (let r = 0; r < order.length; r++) order[r] = r;
-  order.sort((i, j) => level[i] - level[j] || image[i] - image[j] || strip(i) - strip(j) || x[i] - x[j] || i - j);
+  if (kernel !== 'roiAlignBackwardInOrder')
+    order.sort((i, j) => level[i] - level[j] || image[i] - image[j] || strip(i) - strip(j) || x[i] - x[j] || i - j);
   order.forEach((r, k) => {
     const [, H, W, C] = shapes[level[r]];
     const w = WORDS * k;

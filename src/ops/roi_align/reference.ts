@@ -77,8 +77,9 @@ export function roiAlignReference(
 
 /**
  * The gradient of `roiAlignReference` with respect to the maps.
- * @param dy [R, h, w, C]
- * @returns  one array for every map, in its shape
+ * @param dy       [R, h, w, C]
+ * @param rounding 'float32' rounds every product and every sum, as torchvision's loops on the CPU do; their order is the same
+ * @returns        one array for every map, in its shape
  */
 export function roiAlignGradReference(
   dy: Float32Array,
@@ -86,11 +87,15 @@ export function roiAlignGradReference(
   rois: Float32Array,
   levels: Int32Array,
   o: RoiAlignOptions,
+  rounding: 'none' | 'float32' = 'none',
 ): Float32Array[] {
   const channels = shapes[0][3];
-  const sums = shapes.map((shape) => new Float64Array(shape.reduce((a, b) => a * b, 1)));
+  const Sums = rounding === 'float32' ? Float32Array : Float64Array;
+  const round = rounding === 'float32' ? f : (v: number) => v;
+  const sums = shapes.map((shape) => new Sums(shape.reduce((a, b) => a * b, 1)));
   forEachTerm(regionGeometry(rois, levels, shapes, o), shapes, o.outputSize, (level, output, input, weight) => {
-    for (let c = 0; c < channels; c++) sums[level][input * channels + c] += weight * dy[output * channels + c];
+    const w = round(weight);
+    for (let c = 0; c < channels; c++) sums[level][input * channels + c] += round(w * dy[output * channels + c]);
   });
   return sums.map((sum) => Float32Array.from(sum));
 }

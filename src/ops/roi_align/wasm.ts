@@ -4,7 +4,7 @@ import { wasmHeap, type WasmBackend } from '../kernels/wasm_heap.js';
 import { regionGeometry } from './geometry.js';
 import { HostRoiAlignOf } from './host.js';
 import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
-import { recordBytes, scratchBytes, writeRecords } from './records.js';
+import { backwardKernel, recordBytes, type RoiAlignKernel, scratchBytes, writeRecords } from './records.js';
 
 /** For builds of the backend that do not show their memory. */
 const copying = new HostRoiAlignOf<WasmBackend>((backend) => ({
@@ -16,7 +16,7 @@ const copying = new HostRoiAlignOf<WasmBackend>((backend) => ({
 /** Runs a kernel on the backend's own heap, without copies. */
 function runInPlace(
   backend: WasmBackend,
-  kernel: 'roiAlignForward' | 'roiAlignBackward',
+  kernel: RoiAlignKernel,
   rois: TensorInfo,
   { outputSize, shapes, levels, ...options }: RoiAlignAttributes,
   maps: DataId[],
@@ -30,7 +30,16 @@ function runInPlace(
   if (!block) throw new BackendError('The wasm backend has no memory left for RoIAlign. Use fewer or smaller images.');
   try {
     const address = (dataId: DataId) => backend.dataIdMap.get(dataId).memoryOffset;
-    writeRecords(heap.memory.buffer, block + scratchLength, regions, maps.map(address), shapes, address(pooled), outputSize);
+    writeRecords(
+      kernel,
+      heap.memory.buffer,
+      block + scratchLength,
+      regions,
+      maps.map(address),
+      shapes,
+      address(pooled),
+      outputSize,
+    );
     heap.kernels[kernel](block + scratchLength, regions.count, ...outputSize, shapes[0][3], block);
   } finally {
     heap.release(block);
@@ -58,7 +67,7 @@ registerRoiAlign<WasmBackend>('wasm', {
     for (const gradient of gradients) backend.typedArrayFromHeap(gradient).fill(0);
     runInPlace(
       backend,
-      'roiAlignBackward',
+      backwardKernel(attributes.samplingRatio),
       rois,
       attributes,
       gradients.map((gradient) => gradient.dataId),

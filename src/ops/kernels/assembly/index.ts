@@ -1,4 +1,4 @@
 // The host kernels, compiled by scripts/build_kernels.mjs. Pointers are byte offsets into the imported memory; nothing is allocated here.
-export { roiAlignForward, roiAlignBackward } from './roi_align';
+export { roiAlignForward, roiAlignBackward, roiAlignBackwardInOrder } from './roi_align';
 export { nms } from './nms';
 export { resizeColourRows, resizeColumns } from './resize';

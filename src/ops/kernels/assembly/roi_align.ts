@@ -207,3 +207,97 @@ export function roiAlignBackward(records: usize, count: i32, P: i32, Q: i32, C: 
     }
   }
 }
+
+/** Adds the source, with a weight each, to the four pixels around a sample. Where two are the same pixel the second's weight is 0. */
+// @ts-ignore: decorator
+@inline
+function accumulateSample(
+  t0: usize, t1: usize, t2: usize, t3: usize, source: usize, length: i32,
+  w0: f32, w1: f32, w2: f32, w3: f32,
+): void {
+  const v0 = f32x4.splat(w0), v1 = f32x4.splat(w1), v2 = f32x4.splat(w2), v3 = f32x4.splat(w3);
+  let c: i32 = 0;
+  for (; c + 8 <= length; c += 8) {
+    const offset = <usize>c << 2;
+    const a = v128.load(source + offset), b = v128.load(source + offset, 16);
+    v128.store(t0 + offset, f32x4.add(v128.load(t0 + offset), f32x4.mul(v0, a)));
+    v128.store(t0 + offset, f32x4.add(v128.load(t0 + offset, 16), f32x4.mul(v0, b)), 16);
+    v128.store(t1 + offset, f32x4.add(v128.load(t1 + offset), f32x4.mul(v1, a)));
+    v128.store(t1 + offset, f32x4.add(v128.load(t1 + offset, 16), f32x4.mul(v1, b)), 16);
+    v128.store(t2 + offset, f32x4.add(v128.load(t2 + offset), f32x4.mul(v2, a)));
+    v128.store(t2 + offset, f32x4.add(v128.load(t2 + offset, 16), f32x4.mul(v2, b)), 16);
+    v128.store(t3 + offset, f32x4.add(v128.load(t3 + offset), f32x4.mul(v3, a)));
+    v128.store(t3 + offset, f32x4.add(v128.load(t3 + offset, 16), f32x4.mul(v3, b)), 16);
+  }
+  for (; c < length; c++) {
+    const offset = <usize>c << 2;
+    const a = load<f32>(source + offset);
+    store<f32>(t0 + offset, load<f32>(t0 + offset) + w0 * a);
+    store<f32>(t1 + offset, load<f32>(t1 + offset) + w1 * a);
+    store<f32>(t2 + offset, load<f32>(t2 + offset) + w2 * a);
+    store<f32>(t3 + offset, load<f32>(t3 + offset) + w3 * a);
+  }
+}
+
+/** One sample of an axis at `at`: low i32 (negative: outside), high i32, weights of both (f32). */
+function placeSample(at: usize, start: f32, bin: f32, b: i32, i: i32, g: i32, size: i32): void {
+  let v: f32 = start + <f32>b * bin + ((<f32>i + 0.5) * bin) / <f32>g;
+  if (!(v >= -1.0 && v <= <f32>size)) {
+    store<i32>(at, -1);
+    return;
+  }
+  if (v < 0) v = 0;
+  let low = <i32>v, high = low + 1;
+  let fraction: f32 = v - <f32>low;
+  if (low >= size - 1) {
+    low = size - 1;
+    high = low;
+    fraction = 0;
+  }
+  store<i32>(at, low);
+  store<i32>(at, high, 4);
+  store<f32>(at, 1 - fraction, 8);
+  store<f32>(at, fraction, 12);
+}
+
+/**
+ * As `roiAlignBackward`, but every term is added on its own, sample by sample, in the order of torchvision's loops on the CPU: sums of hundreds of
+ * float32 terms depend on it. Takes the regions in the order of the records; 16 (P gy + Q gx) bytes of scratch.
+ */
+export function roiAlignBackwardInOrder(records: usize, count: i32, P: i32, Q: i32, C: i32, scratch: usize): void {
+  const pixel = <usize>C << 2;
+  for (let r = 0; r < count; r++, records += RECORD) {
+    const map = load<usize>(records), H = load<i32>(records, 4), W = load<i32>(records, 8);
+    let dy = load<usize>(records, 12);
+    const gy = load<i32>(records, 32), gx = load<i32>(records, 36);
+    if (gy == 0 || gx == 0) continue;
+    const share: f32 = 1.0 / <f32>(gy * gx);
+    const ys = scratch, xs = ys + (<usize>(P * gy) << 4);
+    for (let k = 0; k < P * gy; k++) {
+      placeSample(ys + (<usize>k << 4), load<f32>(records, 16), load<f32>(records, 24), k / gy, k % gy, gy, H);
+    }
+    for (let k = 0; k < Q * gx; k++) {
+      placeSample(xs + (<usize>k << 4), load<f32>(records, 20), load<f32>(records, 28), k / gx, k % gx, gx, W);
+    }
+    for (let p = 0; p < P; p++) {
+      for (let q = 0; q < Q; q++, dy += pixel) {
+        for (let i = 0; i < gy; i++) {
+          const y = ys + (<usize>(p * gy + i) << 4);
+          if (load<i32>(y) < 0) continue;
+          const top = map + <usize>load<i32>(y) * <usize>W * pixel, bottom = map + <usize>load<i32>(y, 4) * <usize>W * pixel;
+          const above = load<f32>(y, 8), below = load<f32>(y, 12);
+          for (let j = 0; j < gx; j++) {
+            const x = xs + (<usize>(q * gx + j) << 4);
+            if (load<i32>(x) < 0) continue;
+            const left = <usize>load<i32>(x) * pixel, right = <usize>load<i32>(x, 4) * pixel;
+            const before = load<f32>(x, 8), after = load<f32>(x, 12);
+            accumulateSample(
+              top + left, top + right, bottom + left, bottom + right, dy, C,
+              above * before * share, above * after * share, below * before * share, below * after * share,
+            );
+          }
+        }
+      }
+    }
+  }
+}
