@@ -6,6 +6,8 @@ export interface Bench {
   /** What is measured, in words. */
   input: string;
   peers: PeerName[];
+  /** False: the peers' first run counts; where it takes minutes and nothing in it warms up. */
+  warmPeers?: boolean;
   inputs: Record<string, { shape: number[]; data: Float32Array | Uint8Array }>;
   options: Record<string, unknown>;
   /** Floating point operations of one run, where they are worth a rate. */

@@ -16,6 +16,7 @@ export function cocoEvaluation(task: 'bbox' | 'segm', size: CocoDataSize = VAL20
     name: `coco_eval_${task}${size === VAL2017 ? '' : `_${size.images}`}`,
     input: `${size.images} images, ${size.objects} objects, ${size.categories} categories, ${size.detections} detections an image`,
     peers: ['pycocotools', 'faster_coco_eval'],
+    warmPeers: false,
     inputs: { truth: bytes(dataset), results: bytes(own) },
     options: { task },
     async prepare() {

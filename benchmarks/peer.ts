@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export type PeerName = 'torchvision' | 'onnxruntime' | 'pycocotools' | 'faster_coco_eval';
+export const PEERS = ['torchvision', 'onnxruntime', 'pycocotools', 'faster_coco_eval'] as const;
+export type PeerName = (typeof PEERS)[number];
 
 export interface PeerInput {
   file: string;

@@ -7,10 +7,12 @@ import { Command } from 'commander';
 import type { Bench } from './bench.js';
 import { BENCHES, SCRIPTS } from './benches.js';
 import { median } from './median.js';
-import { Peer, type PeerInput, type PeerName } from './peer.js';
+import { Peer, PEERS, type PeerInput, type PeerName } from './peer.js';
 
 interface Options {
   backend: string;
+  /** Names of peers, parted by commas; false: none. */
+  peers?: string | false;
   json?: boolean;
   runs: string;
 }
@@ -39,6 +41,7 @@ async function measure(
   runs: number,
   folder: string,
   peers: Map<PeerName, Peer | string>,
+  wanted: (peer: PeerName) => boolean,
 ): Promise<Result[]> {
   const inputs: Record<string, PeerInput> = {};
   for (const [name, { shape, data }] of Object.entries(bench.inputs)) {
@@ -46,18 +49,19 @@ async function measure(
     writeFileSync(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     inputs[name] = { file, shape, dtype: data instanceof Uint8Array ? 'uint8' : 'float32' };
   }
-  const sides = await Promise.all(bench.peers.map((name) => preparePeer(name, bench, inputs, peers)));
+  const sides = await Promise.all(bench.peers.filter(wanted).map((name) => preparePeer(name, bench, inputs, peers)));
   const ours = await bench.prepare();
   const times: number[] = [];
   let figures: Record<string, number> = {};
   try {
-    // The first turn warms both sides up and is not counted.
+    // The first turn warms both sides up and is not counted. What is there so far is shown as it comes: a turn may take minutes.
     for (let turn = 0; turn <= runs; turn++) {
       const start = performance.now();
       figures = (await ours.run()) ?? {};
       const elapsed = performance.now() - start;
       if (turn > 0) times.push(elapsed);
-      for (const side of sides) await runPeer(side, turn > 0);
+      if (turn > 0 || bench.warmPeers !== false) for (const side of sides) await runPeer(side, turn > 0);
+      if (turn > 0) process.stderr.write(`${soFar(bench.name, turn, runs, times, sides)}\n`);
     }
   } finally {
     ours.dispose();
@@ -84,6 +88,12 @@ async function measure(
       ...figuresOfPeer,
     };
   });
+}
+
+function soFar(name: string, turn: number, runs: number, ours: number[], sides: Side[]): string {
+  const last = (times: number[]): string => (times.length ? `${round(times.at(-1)!)} ms` : 'missing');
+  const others = sides.map((side) => `, ${side.description.split(',')[0]} ${last(side.times)}`).join('');
+  return `  ${name} ${turn} of ${runs}: ours ${last(ours)}${others}`;
 }
 
 interface Side {
@@ -125,6 +135,8 @@ async function main(names: string[], options: Options): Promise<void> {
   const unknown = names.filter((name) => !(name in BENCHES) && !SCRIPTS.includes(name));
   if (unknown.length)
     throw new Error(`no bench '${unknown.join("', '")}'; there are ${[...Object.keys(BENCHES), ...SCRIPTS].join(', ')}`);
+  const strangers = options.peers ? options.peers.split(',').filter((name) => !PEERS.includes(name as PeerName)) : [];
+  if (strangers.length) throw new Error(`no peer '${strangers.join("', '")}'; there are ${PEERS.join(', ')}`);
   const runs = Number(options.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs wants a whole number of at least 1, not '${options.runs}'`);
   for (const script of names.length ? names.filter((name) => SCRIPTS.includes(name)) : SCRIPTS) runScript(script, options);
@@ -134,12 +146,14 @@ async function main(names: string[], options: Options): Promise<void> {
   const backend = await startBackend(options.backend as Parameters<typeof startBackend>[0]);
   // Registers the gradients of the stock kernels.
   await import('@tensorflow/tfjs-layers');
+  const wanted = (name: PeerName): boolean =>
+    options.peers !== false && (options.peers === undefined || options.peers.split(',').includes(name));
   const folder = mkdtempSync(join(tmpdir(), 'maskrcnn-bench-'));
   const peers = new Map<PeerName, Peer | string>();
   try {
     for (const name of inHere) {
       const bench = await BENCHES[name]!();
-      for (const result of await measure(bench, backend.device, runs, folder, peers)) {
+      for (const result of await measure(bench, backend.device, runs, folder, peers, wanted)) {
         process.stdout.write(`${JSON.stringify(result)}\n`);
         if (!options.json) process.stderr.write(`${summary(result)}\n`);
       }
@@ -168,6 +182,8 @@ await new Command('bench')
   .argument('[name...]', `benches to run (all): ${[...Object.keys(BENCHES), ...SCRIPTS].join(', ')}`)
   .option('--backend <name>', 'backend that runs ours', 'auto')
   .option('--runs <n>', 'counted runs of each side', DEFAULT_RUNS)
+  .option('--peers <names>', `of the bench's peers only these, parted by commas: ${PEERS.join(', ')}`)
+  .option('--no-peers', 'ours alone')
   .option('--json', 'JSON lines only, without the summary on standard error')
   .action(async (names: string[], options: Options) => {
     try {
