@@ -4,7 +4,12 @@ import { softwareVulkan } from './tests/software_vulkan.js';
 // `npm run test:webgpu`: the device-independent tables once more, on webgpu alone and in processes of its own.
 // `npm run test:browser`: the library and the page in a real Chromium; builds bundles, so it takes a minute.
 const INCLUDED: Record<string, string[]> = {
-  webgpu: ['tests/backends/webgpu.test.ts', 'tests/ops/**/*.test.ts', 'tests/rpn/proposal_kernel.test.ts'],
+  webgpu: [
+    'tests/backends/webgpu.test.ts',
+    'tests/ops/**/*.test.ts',
+    'tests/layers/dilated_conv2d.test.ts',
+    'tests/rpn/proposal_kernel.test.ts',
+  ],
   browser: ['tests/browser/**/*.test.ts'],
 };
 

@@ -109,8 +109,5 @@ export function untrainableSettings({ MODEL }: Config): string[] {
     lines.push(`MODEL.ROI_HEADS.NAME: ${MODEL.ROI_HEADS.NAME} (StandardROIHeads and Res5ROIHeads train).`);
   if (MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES)
     lines.push('MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES: true (masks are learnt on the proposals; set it to false).');
-  // Nothing under us has the gradient of a dilated convolution on every backend.
-  if (MODEL.RESNETS.RES5_DILATION !== 1 && MODEL.RESNETS.OUT_FEATURES.includes('res5'))
-    lines.push(`MODEL.RESNETS.RES5_DILATION: ${MODEL.RESNETS.RES5_DILATION} (1 trains).`);
   return lines;
 }

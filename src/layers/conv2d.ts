@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { dilatedConv2d } from './dilated_conv2d.js';
 import { fusedConv2d, plainConv2d } from './fused_kernels.js';
 import { groupedConv2d } from './grouped_conv2d.js';
 import { Module, sameLayout, tensorOf } from './module.js';
@@ -126,6 +127,15 @@ export class Conv2d extends Module {
     activation: 'relu' | 'linear' = this.options.activation ?? 'linear',
   ): tf.Tensor4D {
     const { stride, padding, dilation, groups, kernelSize } = this.options;
+    // TensorFlow.js has neither the gradient of a dilated convolution nor dilated groups.
+    if (dilation > 1 && (groups > 1 || tf.engine().state.gradientDepth > 0)) {
+      const convolve = (input: tf.Tensor4D): tf.Tensor4D => {
+        if (groups > 1) return groupedConv2d(input, kernel, groups, 1, 'valid');
+        return plainConv2d(input, kernel, { stride: 1, padding: 0, dilation: 1 }) ?? tf.conv2d(input, kernel, 1, 'valid');
+      };
+      const y = dilatedConv2d(x, { kernelSize, stride, padding, dilation }, convolve);
+      return this.finish(bias ? tf.add<tf.Tensor4D>(y, bias) : y, residual, activation);
+    }
     if (groups === 1) {
       const geometry = { stride, padding, dilation };
       const y = bias ? fusedConv2d(x, kernel, bias, residual, geometry, activation) : plainConv2d(x, kernel, geometry);

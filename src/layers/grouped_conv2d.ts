@@ -105,7 +105,12 @@ function nativeGroupedConv2d(
           }
           const packed = (...[u, v]: tf.Tensor[]): tf.Tensor =>
             packedGroupedConv2d(u as tf.Tensor4D, v as tf.Tensor4D, groups, stride, pad);
-          return tf.grads(packed)([savedX, savedKernel], dy);
+          // A tape within the walk back along another one would leave that other one cleared.
+          const { state } = tf.engine();
+          const { activeTape } = state;
+          const gradients = tf.grads(packed)([savedX, savedKernel], dy);
+          state.activeTape = activeTape;
+          return gradients;
         },
       };
     },
