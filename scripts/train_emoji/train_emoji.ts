@@ -21,9 +21,9 @@ const program = new Command('train-emoji')
   .option('--data <dir>', 'what npm run make-demo-data wrote; made first where it is not there', 'demo_data')
   .option('--output <dir>', 'where everything is written', 'emoji_run')
   .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
-  .option('--epochs <n>', 'passes over all single objects for the backbone', '4');
+  .option('--cycles <n,n>', 'passes over all single objects for the backbone, by cycles of the rate', '4,6');
 program.parse();
-const { data, output, device, epochs } = program.opts<Record<'data' | 'output' | 'device' | 'epochs', string>>();
+const { data, output, device, cycles } = program.opts<Record<'data' | 'output' | 'device' | 'cycles', string>>();
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const of = (split: string): { json: string; images: string } => ({
   json: join(data, `${split}.json`),
@@ -41,7 +41,7 @@ if (!existsSync(backbone)) {
     config,
     train: await ObjectCrops.read(of('train').json, of('train').images),
     judged: await ObjectCrops.read(of('val').json, of('val').images),
-    epochs: Number(epochs),
+    cycles: cycles.split(',').map(Number),
     batch: 64,
     side: 48,
     between: [16, 44],
