@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { BackendError } from '../errors.js';
+import './kernels/cpu_conv2d.js';
 import './kernels/cpu_conv2d_gradients.js';
 
 /**

@@ -1,17 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import { type CpuBackend, valuesOf } from './cpu_values.js';
 import { replaceKernel } from './replace_kernel.js';
 
-/** What is used of the cpu backend. */
-interface CpuBackend {
-  data: { get(dataId: tf.DataId): { values?: tf.backend_util.BackendValues } };
-  makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): tf.TensorInfo;
-}
-
 type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
-
-const valuesOf = (backend: CpuBackend, tensor: tf.TensorInfo): Float32Array =>
-  backend.data.get(tensor.dataId).values as Float32Array;
 
 /** Calls `visit` for every pair of an output and an input pixel that a tap of the filter joins, as numbers of pixels. */
 function forEachTap(info: ConvInfo, visit: (tap: number, output: number, input: number) => void): void {
