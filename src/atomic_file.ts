@@ -25,7 +25,7 @@ export async function writeFileAtomic(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw explained(path, error);
+    throw explainWriteError(path, error);
   }
 }
 
@@ -33,6 +33,7 @@ export async function writeFileAtomic(
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the disk; make room and run again',
   EDQUOT: 'the disk quota is used up; make room and run again',
+  EFBIG: 'the file would be larger than the limit for files (ulimit -f); raise it and run again',
   EACCES: 'no permission; choose another folder or change its owner',
   EPERM: 'no permission; choose another folder or change its owner',
   EROFS: 'the file system is read-only; choose another folder',
@@ -41,7 +42,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EEXIST: 'a part of the path is a file; choose another folder',
 };
 
-function explained(path: string, error: unknown): unknown {
+/** A WriteError that names the file, where the system's own error is one that a user can mend; else the error as it is. */
+export function explainWriteError(path: string, error: unknown): unknown {
   const { code } = (error ?? {}) as { code?: string };
   const reason = code === undefined ? undefined : REASONS[code];
   return reason === undefined ? error : new WriteError(`${path} cannot be written: ${reason} (${code}).`, { cause: error });

@@ -58,16 +58,19 @@ async function train(overrides: readonly string[], flags: TrainFlags): Promise<n
   const options = await runOptions(overrides, flags);
   if (flags.sanity) return sanity(options, flags);
   const { prepareTraining } = await import('../engine/training_run.js');
-  const run = await prepareTraining(options);
-  const release = stopOnSignals(run, (line) => process.stderr.write(`${line}\n`));
+  const signals = new StopOnSignals((line) => process.stderr.write(`${line}\n`));
   try {
-    const outcome = await run.train();
-    report(run, outcome, flags);
-    if (outcome.finished) return 0;
-    return release.signal === undefined ? 0 : release.signal === 'SIGINT' ? 130 : 143;
+    const run = await prepareTraining(options);
+    signals.hold(run.trainer);
+    try {
+      const outcome = await run.train();
+      report(run, outcome, flags);
+      return outcome.finished ? 0 : signals.exitCode;
+    } finally {
+      await run.dispose();
+    }
   } finally {
-    release.remove();
-    await run.dispose();
+    signals.remove();
   }
 }
 
@@ -157,20 +160,37 @@ function report({ trainer, about }: TrainingRun, outcome: TrainOutcome, { output
 }
 
 /** The first signal ends the run after its step, with a checkpoint; the second ends the process. */
-function stopOnSignals(run: TrainingRun, print: (line: string) => void): { signal: string | undefined; remove: () => void } {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const state: { signal: string | undefined; remove: () => void } = { signal: undefined, remove: () => {} };
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (state.signal !== undefined) process.exit(signal === 'SIGINT' ? 130 : 143);
-    state.signal = signal;
-    print(`${signal}: ending after this iteration with a checkpoint; once more ends at once`);
-    run.trainer.stop(signal);
+class StopOnSignals {
+  private static readonly NAMES = ['SIGINT', 'SIGTERM'] as const;
+  private signal: NodeJS.Signals | undefined;
+  private trainer: Pick<TrainingRun['trainer'], 'stop'> | undefined;
+
+  constructor(private readonly print: (line: string) => void) {
+    for (const name of StopOnSignals.NAMES) process.on(name, this.onSignal);
+  }
+
+  /** What to stop; at once where a signal came while the run was being prepared. */
+  hold(trainer: Pick<TrainingRun['trainer'], 'stop'>): void {
+    this.trainer = trainer;
+    if (this.signal !== undefined) trainer.stop(this.signal);
+  }
+
+  /** 0 where no signal came. */
+  get exitCode(): number {
+    if (this.signal === undefined) return 0;
+    return this.signal === 'SIGINT' ? 130 : 143;
+  }
+
+  remove(): void {
+    for (const name of StopOnSignals.NAMES) process.off(name, this.onSignal);
+  }
+
+  private readonly onSignal = (signal: NodeJS.Signals): void => {
+    if (this.signal !== undefined) process.exit(this.exitCode);
+    this.signal = signal;
+    this.print(`${signal}: ending after this iteration with a checkpoint; once more ends at once`);
+    this.trainer?.stop(signal);
   };
-  for (const signal of signals) process.on(signal, onSignal);
-  state.remove = () => {
-    for (const signal of signals) process.off(signal, onSignal);
-  };
-  return state;
 }
 
 function printJson(value: unknown): void {

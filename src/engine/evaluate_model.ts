@@ -30,12 +30,17 @@ export async function detect(
   return new Prediction(instancesOf(found, image, classNames), image, { decode: 0, resize: 0, ...times });
 }
 
-/** Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`) of a model on a COCO data set; NaN is absent. */
+/**
+ * Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`) of a model on a COCO data set. As in Detectron2, NaN stands for what
+ * the data set has no objects of, and for everything where the model finds nothing at all.
+ * @param signal ends it between pictures with the signal's reason
+ */
 export async function evaluateModel(
   model: MetaArchitecture,
   dataset: CocoDataset,
   images: string,
   { config, classNames }: Pick<AboutModel, 'config' | 'classNames'>,
+  signal?: AbortSignal,
 ): Promise<Record<string, number>> {
   const tasks = config.MODEL.MASK_ON ? (['bbox', 'segm'] as const) : (['bbox'] as const);
   const predictor: BatchPredictor = {
@@ -44,7 +49,7 @@ export async function evaluateModel(
       Promise.all(files.map(async (file) => detect(model, await readImage(file, { format: 'RGB' }), config, classNames))),
   };
   const evaluator = new CocoEvaluator(dataset, tasks);
-  evaluator.add(await predictDataset(predictor, dataset, images));
+  evaluator.add(await predictDataset(predictor, dataset, images, signal ? { signal } : {}));
   const { results } = evaluator.evaluate();
   return Object.fromEntries(
     Object.entries(results).flatMap(([task, values]) =>

@@ -2,6 +2,8 @@
 export class ScalarLog {
   private readonly recent = new Map<string, { values: number[]; smooth: boolean }>();
   private fresh = new Set<string>();
+  /** Whether something came that is worth a line of its own iteration, such as an evaluation; until `take`. */
+  due = false;
 
   /** @param window how many of the last values a median is taken over */
   constructor(private readonly window = 20) {}
@@ -26,6 +28,7 @@ export class ScalarLog {
   take(): Record<string, number> {
     const names = [...this.fresh].sort();
     this.fresh = new Set();
+    this.due = false;
     return Object.fromEntries(names.map((name) => [name, this.get(name)!]));
   }
 }

@@ -77,6 +77,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
   private readonly accumulator = new GradientAccumulator();
   private readonly guard: DivergenceGuard;
   private stopReason: string | undefined;
+  private readonly stopping = new AbortController();
 
   constructor(readonly options: TrainerOptions<M>) {
     if (!(options.iterations >= 1)) throw new ArgumentError(`iterations is ${options.iterations}; expected at least 1.`);
@@ -90,6 +91,12 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
   /** Ends the run after the current step; hooks still see its end. The first reason stays. */
   stop(reason: string): void {
     this.stopReason ??= reason;
+    this.stopping.abort();
+  }
+
+  /** Aborted by `stop`: what takes long in a hook gives up then. */
+  get stopSignal(): AbortSignal {
+    return this.stopping.signal;
   }
 
   /**

@@ -40,7 +40,8 @@ export function hooksOf(
           period: TEST.EVAL_PERIOD,
           metric: TEST.BEST_METRIC || (MODEL.MASK_ON ? 'segm/AP' : 'bbox/AP'),
           patience: TEST.PATIENCE,
-          evaluate: () => evaluateModel(model, judged, validation.images, about),
+          evaluate: (_, signal) => evaluateModel(model, judged, validation.images, about, signal),
+          print,
           onBest: keepModel,
         })
       : new KeepModel(SOLVER.CHECKPOINT_PERIOD, keepModel);

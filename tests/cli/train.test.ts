@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCheckpoint } from '../../src/checkpoint/read.js';
 import { runCommandLine } from '../../src/cli/program.js';
@@ -65,31 +66,76 @@ describe('maskrcnn train', () => {
     expect(await weightsOf('parts', 4)).toEqual(await weightsOf('whole', 4));
   });
 
-  it('ends with a checkpoint on SIGINT, and a killed run goes on from its last one', { timeout: 600_000 }, async () => {
-    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-    const run = (args: string[], signal: NodeJS.Signals) =>
-      new Promise<{ code: number | null; out: string }>((resolve) => {
-        const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-        let out = '';
-        child.stdout.on('data', (chunk: Buffer) => {
-          const before = out;
-          out += chunk.toString();
-          // The first checkpoint is there.
-          if (/saved/.test(out) && !/saved/.test(before)) child.kill(signal);
+  it(
+    'ends with a checkpoint on SIGINT and SIGTERM, and a killed run goes on from its last one',
+    { timeout: 600_000 },
+    async () => {
+      const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+      const run = (args: string[], signal: NodeJS.Signals, at: RegExp) =>
+        new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+          const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+          let [out, err] = ['', ''];
+          child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+          child.stdout.on('data', (chunk: Buffer) => {
+            const before = out;
+            out += chunk.toString();
+            if (at.test(out) && !at.test(before)) child.kill(signal);
+          });
+          child.on('close', (code) => resolve({ code, out, err }));
         });
-        child.on('close', (code) => resolve({ code, out }));
-      });
-    const long = ['SOLVER.MAX_ITER=1000', 'SOLVER.CHECKPOINT_PERIOD=1'];
-    const killed = await run(start('signals', ...long), 'SIGKILL');
-    expect(killed.code).toBeNull();
-    const output = join(folder, 'signals');
-    const again = await run(['train', '--resume', '--output', output, '--device', 'wasm'], 'SIGINT');
-    expect(again.code).toBe(130);
-    expect(again.out).toMatch(/resumed at [1-9]\d* of 1000/);
-    expect(again.out).toMatch(/stopped after \d+ of 1000 iterations: SIGINT\. Go on with: maskrcnn train --output .* --resume/);
-    const last = readFileSync(join(output, 'last_checkpoint'), 'utf8').trim();
-    expect((await readCheckpoint(join(output, last))).metadata.iteration).toMatch(/^\d+$/);
-    expect(readdirSync(join(output, 'checkpoints')).filter((name) => !name.endsWith('.tmp')).length).toBeLessThanOrEqual(3);
+      const output = join(folder, 'signals');
+      const saved = () => readFileSync(join(output, 'last_checkpoint'), 'utf8').trim();
+      const killed = await run(start('signals', 'SOLVER.MAX_ITER=1000', 'SOLVER.CHECKPOINT_PERIOD=1'), 'SIGKILL', /saved/);
+      expect(killed.code).toBeNull();
+      // What a kill in the middle of writing leaves behind.
+      writeFileSync(join(output, 'checkpoints', 'iteration_0000009.safetensors.4711.0a1b2c3d.tmp'), 'half');
+
+      const resume = ['train', '--resume', '--output', output, '--device', 'wasm'];
+      const interrupted = await run(resume, 'SIGINT', /saved/);
+      expect(interrupted.code).toBe(130);
+      expect(interrupted.err).toMatch(/^SIGINT: ending after this iteration with a checkpoint; once more ends at once$/m);
+      expect(interrupted.out).toMatch(/resumed at [1-9]\d* of 1000/);
+      expect(interrupted.out).toMatch(
+        /stopped after \d+ of 1000 iterations: SIGINT\. Go on with: maskrcnn train --output .* --resume/,
+      );
+      const files = readdirSync(join(output, 'checkpoints'));
+      expect(files.filter((name) => name.endsWith('.tmp'))).toEqual([]);
+      expect(files.length).toBeLessThanOrEqual(3);
+
+      const terminated = await run([...resume, 'SOLVER.CHECKPOINT_PERIOD=3'], 'SIGTERM', /saved/);
+      expect(terminated.code).toBe(143);
+      const at = /stopped after (\d+) of 1000 iterations: SIGTERM/.exec(terminated.out)![1]!.padStart(7, '0');
+      const names = [...terminated.out.matchAll(/^saved .*(iteration_\d+)/gm)].map(([, name]) => name);
+      expect(names.filter((name) => name === `iteration_${at}`)).toHaveLength(1);
+      expect(saved()).toBe(`checkpoints/iteration_${at}.safetensors`);
+      expect((await readCheckpoint(join(output, saved()))).metadata.iteration).toBe(String(Number(at)));
+    },
+  );
+
+  it('leaves the last good checkpoint whole where the disk is full, and goes on from it', { timeout: 600_000 }, async () => {
+    const output = join(folder, 'full');
+    expect((await runMain(start('full', 'SOLVER.MAX_ITER=2'))).code).toBe(0);
+    const checkpoint = join(output, 'checkpoints', 'iteration_0000002.safetensors');
+    const [before, model] = [readFileSync(checkpoint), readFileSync(join(output, 'model.safetensors'))];
+    const resume = ['train', '--resume', '--output', output, '--device', 'wasm', 'SOLVER.MAX_ITER=4'];
+    // No file may grow beyond 2 MB: the system refuses the rest of a checkpoint, as a full disk does.
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+    const limited = await promisify(execFile)('bash', [
+      ...['-c', 'ulimit -f 2048; exec "$0" --import tsx "$@"', process.execPath, main, ...resume],
+    ]).catch((error: { code: number; stderr: string }) => error);
+    expect(limited).toMatchObject({ code: 1 });
+    expect(limited.stderr).toMatch(/\.safetensors cannot be written: the file would be larger than the limit/);
+    expect(readFileSync(join(output, 'last_checkpoint'), 'utf8')).toBe('checkpoints/iteration_0000002.safetensors\n');
+    expect(readFileSync(checkpoint).equals(before)).toBe(true);
+    expect(readFileSync(join(output, 'model.safetensors')).equals(model)).toBe(true);
+    expect(
+      readdirSync(output)
+        .concat(readdirSync(join(output, 'checkpoints')))
+        .filter((name) => name.endsWith('.tmp')),
+    ).toEqual([]);
+    const again = await runMain(resume);
+    expect(again.code).toBe(0);
+    expect(again.out).toMatch(/resumed at 2 of 4 iterations/);
   });
 
   it('says before the first step what cannot work', async () => {

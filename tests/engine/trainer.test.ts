@@ -202,6 +202,71 @@ describe('Trainer', () => {
     run.dispose();
   });
 
+  it('says so where nothing is detected yet, and judges the next evaluation as usual', async () => {
+    const lines: string[] = [];
+    const best: [number, number][] = [];
+    const nothing = { 'bbox/AP': NaN, 'segm/AP': NaN };
+    const evaluation = new PeriodicEvaluation({
+      period: 10,
+      metric: 'segm/AP',
+      patience: 0,
+      evaluate: async (iteration) => (iteration === 10 ? nothing : { 'bbox/AP': 3, 'segm/AP': 2 }),
+      onBest: async (iteration, value) => void best.push([iteration, value]),
+      print: (line) => lines.push(line),
+    });
+    const run = makeRun([evaluation]);
+    await run.trainer.train();
+    expect(lines).toEqual([expect.stringMatching(/^iter: 9 {2}evaluation: nothing was detected yet, so there is no segm\/AP/)]);
+    expect(best).toEqual([
+      [10, -1],
+      [20, 2],
+    ]);
+    run.dispose();
+  });
+
+  it('logs an evaluation at its own iteration, whatever the period of the log', async () => {
+    const path = join(folder, 'metrics.jsonl');
+    const evaluation = new PeriodicEvaluation({
+      period: 7,
+      metric: 'segm/AP',
+      patience: 0,
+      evaluate: async (iteration) => ({ 'segm/AP': iteration }),
+      onBest: async () => {},
+    });
+    const run = makeRun([evaluation, new PeriodicWriter([new JsonLinesWriter(path)], 10)]);
+    await run.trainer.train();
+    expect((await readMetrics(path)).map((row) => [row.iteration, row['segm/AP']])).toEqual([
+      [6, 7],
+      [9, undefined],
+      [13, 14],
+      [19, 20],
+    ]);
+    run.dispose();
+  });
+
+  it('gives an evaluation up when the run is to end, and still leaves a model and a checkpoint', async () => {
+    const lines: string[] = [];
+    const kept: number[] = [];
+    const evaluation: PeriodicEvaluation = new PeriodicEvaluation({
+      period: 5,
+      metric: 'segm/AP',
+      patience: 0,
+      evaluate: async (_, signal) => {
+        run.trainer.stop('SIGTERM');
+        signal.throwIfAborted();
+        return { 'segm/AP': 1 };
+      },
+      onBest: async (iteration) => void kept.push(iteration),
+      print: (line) => lines.push(line),
+    });
+    const run = makeRun([evaluation, checkpoints(100)]);
+    expect(await run.trainer.train()).toEqual({ finished: false, reason: 'SIGTERM' });
+    expect(lines).toEqual(['iter: 4  evaluation given up: the run is to end']);
+    expect(kept).toEqual([5]);
+    expect(await findLastCheckpoint(folder)).toMatch(/iteration_0000005/);
+    run.dispose();
+  });
+
   it('judges and keeps the moving average, and gives the weights back', async () => {
     let judged: number[] = [];
     const path = join(folder, 'model.safetensors');

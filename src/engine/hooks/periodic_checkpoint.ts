@@ -26,8 +26,12 @@ export class PeriodicCheckpoint implements Hook {
 
   constructor(private readonly options: CheckpointOptions) {}
 
-  beforeTrain(trainer: Trainer): void {
+  async beforeTrain(trainer: Trainer): Promise<void> {
     if (trainer.iteration > 0) this.saved = trainer.iteration;
+    // What a killed run had half written.
+    const { folder } = this.options;
+    for (const part of [folder, join(folder, 'checkpoints')])
+      await removeFiles((await namesIn(part)).filter((name) => HALF_WRITTEN.test(name)).map((name) => join(part, name)));
   }
 
   async afterStep(trainer: Trainer): Promise<void> {
@@ -44,10 +48,20 @@ export class PeriodicCheckpoint implements Hook {
     await writeTrainingCheckpoint(join(folder, name), trainer, about);
     await setLastCheckpoint(folder, name);
     this.saved = trainer.iteration;
-    const files = (await readdir(join(folder, 'checkpoints'))).filter((file) => /^iteration_\d+\.safetensors$/.test(file)).sort();
+    const files = (await namesIn(join(folder, 'checkpoints'))).filter((file) => /^iteration_\d+\.safetensors$/.test(file)).sort();
     // Files of iterations to come are of a run that was resumed from an earlier one: they are no longer this run's.
     const older = files.filter((file) => `checkpoints/${file}` !== name);
     await removeFiles(older.slice(0, Math.max(0, files.length - keep)).map((file) => join(folder, 'checkpoints', file)));
     onSaved?.(join(folder, name), trainer.iteration);
   }
+}
+
+/** A temporary file of `writeFileAtomic`. */
+const HALF_WRITTEN = /\.safetensors\.\d+\.[0-9a-f]{8}\.tmp$/;
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
 }

@@ -7,14 +7,16 @@ import type { Hook } from './hook.js';
 export interface EvaluationHookOptions {
   /** Steps between evaluations; the end of a run is always evaluated. */
   readonly period: number;
-  /** Measures the model as it is: percentages by name, such as `segm/AP`. */
-  readonly evaluate: (iteration: number) => Promise<Readonly<Record<string, number>>>;
+  /** Measures the model as it is: percentages by name, such as `segm/AP`. May give up with the signal's reason once the run is to end. */
+  readonly evaluate: (iteration: number, signal: AbortSignal) => Promise<Readonly<Record<string, number>>>;
   /** What "better" means: a name that `evaluate` gives; larger is better. */
   readonly metric: string;
   /** Evaluations without a better result before the run ends; 0 for never. */
   readonly patience: number;
   /** Keeps the model that is the best so far. */
   readonly onBest: (iteration: number, value: number) => Promise<void>;
+  /** Takes a line on an evaluation that has no numbers to show. */
+  readonly print?: (line: string) => void;
 }
 
 interface BestSoFar {
@@ -53,15 +55,25 @@ export class PeriodicEvaluation implements Hook {
   }
 
   private async run(trainer: Trainer): Promise<void> {
-    const { evaluate, metric, patience, onBest } = this.options;
-    const { iteration } = trainer;
-    this.evaluated = iteration;
+    const { evaluate, metric, patience, onBest, print } = this.options;
+    const { iteration, stopSignal: signal } = trainer;
     await withAverage(trainer, async () => {
-      const results = await evaluate(iteration);
+      const results = await evaluate(iteration, signal).catch((error: unknown) => {
+        if (signal.aborted && error === signal.reason) return undefined;
+        throw error;
+      });
+      if (results === undefined) return print?.(`iter: ${iteration - 1}  evaluation given up: the run is to end`);
       for (const [name, value] of Object.entries(results)) if (Number.isFinite(value)) trainer.scalars.put(name, value, false);
+      trainer.scalars.due = true;
       if (!(metric in results))
         throw new ConfigError(
           `TEST.BEST_METRIC is '${metric}'; the evaluation gives ${nearestNames(metric, Object.keys(results)).join(', ')}.`,
+        );
+      this.evaluated = iteration;
+      if (!Object.values(results).some(Number.isFinite))
+        print?.(
+          `iter: ${iteration - 1}  evaluation: nothing was detected yet, so there is no ${metric}. Early in a run that is usual; if it stays so, ` +
+            'look at the warnings before the first iteration and try --sanity',
         );
       const value = Number.isFinite(results[metric]) ? results[metric] : -1;
       if (this.best === undefined || value > this.best.value) {

@@ -2,7 +2,7 @@ import type { Trainer, TrainOutcome, TrainStep } from '../trainer.js';
 import type { Writer } from '../writers/writer.js';
 import type { Hook } from './hook.js';
 
-/** Hands the numbers of the run to writers every `period` steps and at its end. Stands behind the hooks that measure. */
+/** Hands the numbers of the run to writers every `period` steps, with every evaluation and at its end. Stands behind the hooks that measure. */
 export class PeriodicWriter implements Hook {
   constructor(
     private readonly writers: readonly Writer[],
@@ -14,8 +14,8 @@ export class PeriodicWriter implements Hook {
   }
 
   async afterStep(trainer: Trainer, { iteration }: TrainStep): Promise<void> {
-    if (trainer.iteration % this.period === 0 || trainer.iteration === trainer.options.iterations)
-      await this.write(trainer, iteration);
+    const ended = trainer.iteration === trainer.options.iterations;
+    if (trainer.iteration % this.period === 0 || ended || trainer.scalars.due) await this.write(trainer, iteration);
   }
 
   async afterTrain(trainer: Trainer, _outcome: TrainOutcome): Promise<void> {

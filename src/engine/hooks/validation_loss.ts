@@ -24,6 +24,7 @@ export class ValidationLoss implements Hook {
     const sums: Record<string, number> = {};
     let count = 0;
     for await (const batch of batches()) {
+      if (trainer.stopSignal.aborted) return;
       for (const [name, value] of Object.entries(await losses(batch, random.fork(count)))) sums[name] = (sums[name] ?? 0) + value;
       count++;
     }
@@ -31,5 +32,6 @@ export class ValidationLoss implements Hook {
     for (const [name, sum] of Object.entries(sums)) trainer.scalars.put(`validation/${name}`, sum / count, false);
     const total = Object.values(sums).reduce((a, b) => a + b, 0) / count;
     trainer.scalars.put('validation/total_loss', total, false);
+    trainer.scalars.due = true;
   }
 }

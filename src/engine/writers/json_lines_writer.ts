@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { writeFileAtomic } from '../../atomic_file.js';
+import { explainWriteError, writeFileAtomic } from '../../atomic_file.js';
 import type { Writer } from './writer.js';
 
 /** One row of `metrics.jsonl`. */
@@ -18,7 +18,11 @@ export class JsonLinesWriter implements Writer {
 
   async write(iteration: number, scalars: Readonly<Record<string, number>>): Promise<void> {
     const finite = Object.entries(scalars).filter(([, value]) => Number.isFinite(value));
-    await appendFile(this.path, line({ ...Object.fromEntries(finite), iteration }));
+    try {
+      await appendFile(this.path, line({ ...Object.fromEntries(finite), iteration }));
+    } catch (error) {
+      throw explainWriteError(this.path, error);
+    }
   }
 }
 

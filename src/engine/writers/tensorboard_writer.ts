@@ -1,6 +1,7 @@
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { explainWriteError } from '../../atomic_file.js';
 import { frameRecord, scalarEvent, versionEvent } from './event_file.js';
 import type { Writer } from './writer.js';
 
@@ -17,10 +18,18 @@ export class TensorBoardWriter implements Writer {
   async open(): Promise<void> {
     await mkdir(this.folder, { recursive: true });
     this.path = join(this.folder, `events.out.tfevents.${Math.floor(this.now())}.${hostname()}.${process.pid}`);
-    await writeFile(this.path, frameRecord(versionEvent(this.now())));
+    await this.put(() => writeFile(this.path, frameRecord(versionEvent(this.now()))));
   }
 
   async write(iteration: number, scalars: Readonly<Record<string, number>>): Promise<void> {
-    await appendFile(this.path, frameRecord(scalarEvent(this.now(), iteration, scalars)));
+    await this.put(() => appendFile(this.path, frameRecord(scalarEvent(this.now(), iteration, scalars))));
+  }
+
+  private async put(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw explainWriteError(this.path, error);
+    }
   }
 }
