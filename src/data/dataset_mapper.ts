@@ -2,6 +2,7 @@ import type { Config } from '../config/index.js';
 import { ConfigError, DatasetError, MaskRcnnError } from '../errors.js';
 import type { GroundTruth, TrainingSample } from '../structures/training_sample.js';
 import { annotationsToGroundTruth, withMaskBoxes, withoutEmpty, type MaskFormat } from './annotations/instances.js';
+import type { SemanticLabels } from './annotations/semantic_map.js';
 import { transformAnnotation } from './annotations/transform_annotations.js';
 import type { DatasetRecord } from './coco/dataset_records.js';
 import { augment, type Augmentation, type RandomNumbers } from './transforms/augmentation.js';
@@ -67,11 +68,16 @@ export class DatasetMapper {
   }
 
   /**
-   * @param image [H, W, 3] in the channel order that the model wants, orientation applied
-   * @throws DatasetError naming the file when the picture has another size than the data set says, or an object lacks what is needed
+   * @param image    [H, W, 3] in the channel order that the model wants, orientation applied
+   * @param semantic the class of each pixel, where the data set has stuff: moved with the picture, never mixed
+   * @throws DatasetError naming the file when the picture or the map has another size than the data set says, or an object lacks what is needed
    */
-  map(image: Raster<Uint8Array>, record: DatasetRecord, random: RandomNumbers): TrainingSample {
+  map(image: Raster<Uint8Array>, record: DatasetRecord, random: RandomNumbers, semantic?: SemanticLabels): TrainingSample {
     const name = record.file_name;
+    if (semantic && (semantic.height !== image.height || semantic.width !== image.width))
+      throw new DatasetError(
+        `${record.sem_seg_file_name ?? `The semantic map of ${name}`} has ${semantic.width} x ${semantic.height} pixels, the picture ${image.width} x ${image.height}; they must be equal.`,
+      );
     if (image.height !== record.height || image.width !== record.width)
       throw new DatasetError(
         `${name} has ${image.width} x ${image.height} pixels (width x height), the data set says ${record.width} x ${record.height}; ` +
@@ -79,13 +85,15 @@ export class DatasetMapper {
       );
     const objects = record.annotations.filter((a) => !a.iscrowd);
     const boxes = Float64Array.from(objects.flatMap((a) => (a.bbox?.length === 4 ? cornersOf(a.bbox) : [0, 0, 0, 0])));
-    const augmented = augment({ image, boxes }, this.options.augmentations, random);
+    const labels = semantic && { ...semantic, channels: 1 };
+    const augmented = augment({ image, boxes, ...(labels ? { labels } : {}) }, this.options.augmentations, random);
     const { height, width } = augmented.image;
     const groundTruth = this.groundTruth(record, objects, augmented.transform, { height, width });
     const data = augmented.image.data;
     if (!(data instanceof Uint8Array))
       throw new DatasetError(`${name}: the augmentations gave float samples; training takes 8-bit ones.`);
-    return { data, height, width, imageId: record.image_id, fileName: name, groundTruth };
+    const moved = augmented.labels ? { semantic: augmented.labels.data as Uint8Array } : {};
+    return { data, height, width, imageId: record.image_id, fileName: name, groundTruth, ...moved };
   }
 
   private groundTruth(

@@ -29,6 +29,8 @@ export interface DatasetRecord {
   width: number;
   image_id: number;
   annotations: RecordAnnotation[];
+  /** A semantic segmentation file of the image's size: the class of each pixel, 255 ignored. */
+  sem_seg_file_name?: string;
 }
 
 /** What {@link loadCocoJson} returns. */

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/index.js';
 import { ArgumentError, ConfigError } from '../../errors.js';
 import type { TrainingSample } from '../../structures/training_sample.js';
+import { readSemanticLabels } from '../annotations/semantic_map.js';
 import type { DatasetRecord } from '../coco/dataset_records.js';
 import { DatasetMapper } from '../dataset_mapper.js';
 import { readImage } from '../image_io/read_image.js';
@@ -65,8 +66,11 @@ export class InProcessSource implements SampleSource {
 
   async make({ record, random: state, mosaic: others, paste }: SampleTask): Promise<TrainingSample> {
     const random = new Random(state);
-    const single = async (of: DatasetRecord, numbers: Random): Promise<TrainingSample> =>
-      this.mapper.map(await readImage(of.file_name, { format: this.format }), of, numbers);
+    const single = async (of: DatasetRecord, numbers: Random): Promise<TrainingSample> => {
+      const image = await readImage(of.file_name, { format: this.format });
+      const file = of.sem_seg_file_name;
+      return this.mapper.map(image, of, numbers, file === undefined ? undefined : await readSemanticLabels(file));
+    };
     let sample = await single(record, random);
     if (others && this.mix.mosaic) {
       const samples = [sample];

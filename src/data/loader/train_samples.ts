@@ -16,6 +16,8 @@ export interface TrainSamplesOptions {
   readonly json: string;
   /** Folder of the pictures. */
   readonly images: string;
+  /** Folder of semantic segmentation files for training on stuff: `NAME.png` with the class of each pixel for the picture `NAME.jpg`, 255 ignored. */
+  readonly semantic?: string;
   readonly seed: number;
   /** Goes on where an earlier loader stood. */
   readonly state?: LoaderState;
@@ -66,10 +68,18 @@ export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesO
 
 async function loadDataset(
   cfg: Config,
-  { json, images }: TrainSamplesOptions,
+  { json, images, semantic, mix }: TrainSamplesOptions,
 ): Promise<{ dataset: LoadedDataset; flips?: readonly number[] }> {
   const file = await readCocoDataset(json);
   const all = datasetRecords(file, images, { name: json });
+  if (semantic !== undefined) {
+    if (mix) throw new ConfigError('Mosaics and copy-paste do not take semantic maps; leave out one of the two.');
+    const nameOf = new Map(file.images.map(({ id, file_name }) => [id, file_name]));
+    for (const record of all.records) {
+      const name = nameOf.get(record.image_id)!.replace(/\.[^./\\]*$/, '');
+      record.sem_seg_file_name = `${semantic.replace(/[/\\]$/, '')}/${name}.png`;
+    }
+  }
   const messages = [...all.messages];
   let { records } = all;
   if (cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS) records = withoutCrowdOnly(records);
