@@ -91,8 +91,11 @@ async function measure(
 }
 
 function soFar(name: string, turn: number, runs: number, ours: number[], sides: Side[]): string {
-  const last = (times: number[]): string => (times.length ? `${round(times.at(-1)!)} ms` : 'missing');
-  const others = sides.map((side) => `, ${side.description.split(',')[0]} ${last(side.times)}`).join('');
+  const last = (times: number[]): string => (times.length ? `${round(times.at(-1)!)} ms` : '');
+  const others = sides
+    .filter(({ peer }) => peer)
+    .map((side) => `, ${side.description.split(',')[0]} ${last(side.times)}`)
+    .join('');
   return `  ${name} ${turn} of ${runs}: ours ${last(ours)}${others}`;
 }
 

@@ -21,6 +21,7 @@ function staticImports(file: string, seen = new Map<string, string[]>()): Map<st
 describe('the parts that run anywhere', () => {
   it.each([
     'evaluation/index.ts',
+    'data/portable.ts',
     'data/coco/index.ts',
     'data/rle/index.ts',
     'data/dataset/index.ts',

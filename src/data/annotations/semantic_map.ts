@@ -1,7 +1,6 @@
 import { DatasetError } from '../../errors.js';
 import type { PanopticMap } from '../coco/panoptic_png.js';
 import type { PanopticDataset, PanopticSegmentInfo } from '../coco/read_panoptic.js';
-import { readStoredSamples } from '../image_io/read_image.js';
 
 /** A class for every pixel. */
 export interface SemanticLabels {
@@ -13,22 +12,6 @@ export interface SemanticLabels {
 
 /** The label of pixels that are not judged: Detectron2's `IGNORE_VALUE`. */
 export const IGNORED_LABEL = 255;
-
-/**
- * Reads a semantic segmentation file: one channel of 8 bits, the class in each pixel; of a palette the indices.
- *
- * @param source a path, or the file's bytes
- * @throws DatasetError naming the file when it has several channels or more bits, ImageError when it cannot be read
- */
-export async function readSemanticLabels(source: string | Uint8Array): Promise<SemanticLabels> {
-  const { data, height, width, channels } = await readStoredSamples(source);
-  if (channels !== 1 || !(data instanceof Uint8Array))
-    throw new DatasetError(
-      `${typeof source === 'string' ? source : 'the semantic segmentation file'} has ${channels} channels of ${data.BYTES_PER_ELEMENT * 8} bits; ` +
-        'a semantic segmentation file has one of 8 bits, the class of each pixel. Panoptic files are converted by panopticToSemantic.',
-    );
-  return { data, height, width };
-}
 
 /**
  * The stuff of a panoptic annotation as Detectron2's Panoptic FPN is trained on it (`prepare_panoptic_fpn.py`): 0 for all things, then the stuff

@@ -1,10 +1,10 @@
 import type { Config } from '../../config/index.js';
 import { ArgumentError, ConfigError } from '../../errors.js';
 import type { TrainingSample } from '../../structures/training_sample.js';
-import { readSemanticLabels } from '../annotations/semantic_map.js';
 import type { DatasetRecord } from '../coco/dataset_records.js';
 import { DatasetMapper } from '../dataset_mapper.js';
 import { readImage } from '../image_io/read_image.js';
+import { readSemanticLabels } from '../image_io/read_semantic_labels.js';
 import { copyPaste } from '../mix/copy_paste.js';
 import { mosaic } from '../mix/mosaic.js';
 import { Random, type RandomState } from '../random.js';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { encode } from 'fast-png';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getConfig } from '../../../src/config/index.js';
-import { panopticToSemantic, readSemanticLabels, semanticClassNames } from '../../../src/data/annotations/index.js';
+import { panopticToSemantic, semanticClassNames } from '../../../src/data/annotations/index.js';
+import { readSemanticLabels } from '../../../src/data/image_io/read_semantic_labels.js';
 import { trainSamplesFromConfig } from '../../../src/data/loader/index.js';
 import { writeDataset } from '../loader/fixture.js';
 
