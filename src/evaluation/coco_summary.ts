@@ -1,4 +1,5 @@
 import type { EvaluationArrays } from './precision_recall.js';
+import { numpyMean } from './numpy_mean.js';
 
 /** The 12 numbers of boxes and masks, in COCO's order. */
 export const DETECTION_STATS = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'AR1', 'AR10', 'AR100', 'ARs', 'ARm', 'ARl'] as const;
@@ -88,18 +89,15 @@ function mean(
   const a = areaRanges.findIndex((r) => r.label === selection.label);
   const m = maxDetections.findIndex((d) => d === selection.limit);
   if (a < 0 || m < 0) return -1;
-  let sum = 0;
+  const present = new Float64Array(T * R * K);
   let count = 0;
   for (let t = 0; t < T; t++) {
     if (selection.iou !== undefined && iouThresholds[t] !== selection.iou) continue;
     for (let r = 0; r < R; r++)
       for (let k = selection.category ?? 0; k < (selection.category === undefined ? K : selection.category + 1); k++) {
         const value = values[(((t * R + r) * K + k) * A + a) * M + m]!;
-        if (value > -1) {
-          sum += value;
-          count++;
-        }
+        if (value > -1) present[count++] = value;
       }
   }
-  return count === 0 ? -1 : sum / count;
+  return count === 0 ? -1 : numpyMean(present.subarray(0, count));
 }
