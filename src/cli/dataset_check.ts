@@ -17,8 +17,8 @@ export function registerCheck(dataset: Command): void {
     .option('--fix <file>', 'write a mended copy here')
     .option('--json', 'print JSON')
     .action(async (file: string, flags: CheckFlags) => {
-      const [{ readCocoDataset }, { checkDataset }, { withProgress }] = await Promise.all([
-        import('../data/coco/read_coco.js'),
+      const [{ readAnnotations }, { checkDataset }, { withProgress }] = await Promise.all([
+        import('./read_annotations.js'),
         import('../data/dataset/check_dataset.js'),
         import('./progress_bar.js'),
       ]);
@@ -26,7 +26,7 @@ export function registerCheck(dataset: Command): void {
       const onDefect = ({ message }: Error): void => {
         defects.push({ kind: 'bad_record', severity: 'error', message, mended: 'the record is left out' });
       };
-      const data = await readCocoDataset(file, { onDefect });
+      const data = await readAnnotations(file, { onDefect });
       let pictures;
       if (flags.images !== undefined) {
         const { pictureFacts } = await import('../data/dataset/picture_facts.js');

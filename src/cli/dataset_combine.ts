@@ -12,8 +12,8 @@ export function registerCombine(dataset: Command): void {
     .option('--seed <number>', 'another seed, another division', wholeNumber, 0)
     .option('--json', 'print JSON')
     .action(async (file: string, flags: { output: string; parts: string; seed: number; json?: boolean }) => {
-      const [{ readCocoDataset }, { writeCocoDataset }, { splitDataset }, { Random }, { join }] = await Promise.all([
-        import('../data/coco/read_coco.js'),
+      const [{ readAnnotations }, { writeCocoDataset }, { splitDataset }, { Random }, { join }] = await Promise.all([
+        import('./read_annotations.js'),
         import('../data/coco/write_coco.js'),
         import('../data/dataset/divide_dataset.js'),
         import('../data/random.js'),
@@ -26,7 +26,7 @@ export function registerCombine(dataset: Command): void {
         return { name, share: Number(share) };
       });
       const divided = splitDataset(
-        await readCocoDataset(file),
+        await readAnnotations(file),
         parts.map((p) => p.share),
         new Random(flags.seed),
       );
@@ -50,13 +50,13 @@ export function registerCombine(dataset: Command): void {
     .action(async (files: string[], flags: { output: string; prefix?: string[]; json?: boolean }) => {
       if (flags.prefix && flags.prefix.length !== files.length)
         throw new ArgumentError(`--prefix needs one folder for each file: ${files.length}, not ${flags.prefix.length}.`);
-      const [{ readCocoDataset }, { writeCocoDataset }, { mergeDatasets }] = await Promise.all([
-        import('../data/coco/read_coco.js'),
+      const [{ readAnnotations }, { writeCocoDataset }, { mergeDatasets }] = await Promise.all([
+        import('./read_annotations.js'),
         import('../data/coco/write_coco.js'),
         import('../data/dataset/divide_dataset.js'),
       ]);
       const read = [];
-      for (const file of files) read.push(await readCocoDataset(file));
+      for (const file of files) read.push(await readAnnotations(file));
       const prefixes = flags.prefix?.map((p) => (p === '' || p.endsWith('/') ? p : `${p}/`));
       await writeAndTell(mergeDatasets(read, prefixes), flags.output, flags.json, writeCocoDataset);
     });
@@ -70,8 +70,8 @@ export function registerCombine(dataset: Command): void {
     .option('--keep-ids', 'keep category ids; else they become 1, 2, ...')
     .option('--json', 'print JSON')
     .action(async (file: string, flags: { output: string; map: string[]; keepIds?: boolean; json?: boolean }) => {
-      const [{ readCocoDataset }, { writeCocoDataset }, { remapCategories }] = await Promise.all([
-        import('../data/coco/read_coco.js'),
+      const [{ readAnnotations }, { writeCocoDataset }, { remapCategories }] = await Promise.all([
+        import('./read_annotations.js'),
         import('../data/coco/write_coco.js'),
         import('../data/dataset/divide_dataset.js'),
       ]);
@@ -80,7 +80,7 @@ export function registerCombine(dataset: Command): void {
         if (at < 1) throw new ArgumentError(`--map: "${rule}" is not OLD=NEW (or OLD= to drop the class).`);
         return { from: rule.slice(0, at), to: rule.slice(at + 1) || null };
       });
-      const changed = remapCategories(await readCocoDataset(file), mapping, flags.keepIds ?? false);
+      const changed = remapCategories(await readAnnotations(file), mapping, flags.keepIds ?? false);
       await writeAndTell(changed, flags.output, flags.json, writeCocoDataset);
     });
 }

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { ArgumentError } from '../errors.js';
+import type { Tick } from './progress_bar.js';
 
 const IMPORTS = ['via', 'labelme', 'voc', 'yolo', 'masks'] as const;
 
@@ -30,7 +31,10 @@ export function registerConvert(dataset: Command): void {
     .requiredOption('--output <file>', 'COCO annotation JSON to write')
     .option('--json', 'print JSON')
     .action(async (path: string, flags: ImportFlags) => {
-      const { dataset: data, warnings } = await imported(path, flags);
+      const { withProgress } = await import('./progress_bar.js');
+      const { dataset: data, warnings } = await withProgress(`reading ${flags.from}`, 'files', undefined, (tick) =>
+        imported(path, flags, tick),
+      );
       const { writeCocoDataset } = await import('../data/coco/write_coco.js');
       await writeCocoDataset(flags.output, data);
       const counts = {
@@ -55,18 +59,22 @@ export function registerConvert(dataset: Command): void {
     .requiredOption('--output <folder>', 'where the files are written')
     .option('--json', 'print JSON')
     .action(async (file: string, flags: { to: 'labelme' | 'yolo'; boxes?: boolean; output: string; json?: boolean }) => {
-      const { readCocoDataset } = await import('../data/coco/read_coco.js');
-      const data = await readCocoDataset(file);
-      const warnings =
+      const [{ readAnnotations }, { withProgress }] = await Promise.all([
+        import('./read_annotations.js'),
+        import('./progress_bar.js'),
+      ]);
+      const data = await readAnnotations(file);
+      const warnings = await withProgress(`writing ${flags.to}`, 'files', data.images.length, async (tick) =>
         flags.to === 'labelme'
-          ? await (await import('../data/dataset/formats/labelme.js')).exportLabelme(data, flags.output)
-          : await (await import('../data/dataset/formats/yolo.js')).exportYolo(data, flags.output, !flags.boxes);
+          ? (await import('../data/dataset/formats/labelme.js')).exportLabelme(data, flags.output, tick)
+          : (await import('../data/dataset/formats/yolo.js')).exportYolo(data, flags.output, !flags.boxes, tick),
+      );
       const text = `${flags.output}: ${data.images.length} ${flags.to} files`;
       tell({ path: flags.output, files: data.images.length, warnings }, text, warnings, flags.json);
     });
 }
 
-async function imported(path: string, flags: ImportFlags) {
+async function imported(path: string, flags: ImportFlags, tick: Tick) {
   const images = (): string => {
     if (flags.images === undefined)
       throw new ArgumentError(`--from ${flags.from} needs --images <folder>: the sizes come from the pictures.`);
@@ -75,16 +83,21 @@ async function imported(path: string, flags: ImportFlags) {
   switch (flags.from) {
     case 'via': {
       const { importVia } = await import('../data/dataset/formats/via.js');
-      return importVia(path, images(), flags.classAttribute === undefined ? {} : { classAttribute: flags.classAttribute });
+      return importVia(path, images(), flags.classAttribute === undefined ? {} : { classAttribute: flags.classAttribute }, tick);
     }
     case 'labelme':
-      return (await import('../data/dataset/formats/labelme.js')).importLabelme(path);
+      return (await import('../data/dataset/formats/labelme.js')).importLabelme(path, tick);
     case 'voc':
-      return (await import('../data/dataset/formats/voc.js')).importVoc(path);
+      return (await import('../data/dataset/formats/voc.js')).importVoc(path, tick);
     case 'yolo':
-      return (await import('../data/dataset/formats/yolo.js')).importYolo(path, images(), flags.classes);
+      return (await import('../data/dataset/formats/yolo.js')).importYolo(path, images(), flags.classes, tick);
     case 'masks':
-      return (await import('../data/dataset/formats/mask_pictures.js')).importMasks(path, images(), flags.classes?.split(','));
+      return (await import('../data/dataset/formats/mask_pictures.js')).importMasks(
+        path,
+        images(),
+        flags.classes?.split(','),
+        tick,
+      );
   }
 }
 

@@ -26,11 +26,11 @@ export function registerLook(dataset: Command): void {
     .option('--max-size <pixels>', 'longest side of the model input', positive, 1333)
     .option('--json', 'print JSON')
     .action(async (file: string, flags: StatsFlags) => {
-      const [{ readCocoDataset }, { datasetStats }] = await Promise.all([
-        import('../data/coco/read_coco.js'),
+      const [{ readAnnotations }, { datasetStats }] = await Promise.all([
+        import('./read_annotations.js'),
         import('../data/dataset/dataset_stats.js'),
       ]);
-      const stats = datasetStats(await readCocoDataset(file), { minSize: flags.minSize, maxSize: flags.maxSize });
+      const stats = datasetStats(await readAnnotations(file), { minSize: flags.minSize, maxSize: flags.maxSize });
       process.stdout.write(flags.json ? `${JSON.stringify(stats)}\n` : await statsText(stats));
     });
 
@@ -44,16 +44,16 @@ export function registerLook(dataset: Command): void {
     .option('--size <pixels>', 'longest side of a picture on the page', positive, 640)
     .option('--json', 'print JSON')
     .action(async (file: string, flags: BrowseFlags) => {
-      const [{ readCocoDataset }, { browsePage }, { thumbnails }, { withProgress }, { writeFileAtomic }, { basename }] =
+      const [{ readAnnotations }, { browsePage }, { thumbnails }, { withProgress }, { writeFileAtomic }, { basename }] =
         await Promise.all([
-          import('../data/coco/read_coco.js'),
+          import('./read_annotations.js'),
           import('../data/dataset/browse_page.js'),
           import('../data/dataset/thumbnails.js'),
           import('./progress_bar.js'),
           import('../atomic_file.js'),
           import('node:path'),
         ]);
-      const data = await readCocoDataset(file);
+      const data = await readAnnotations(file);
       const count = Math.min(flags.limit, data.images.length);
       const images = Array.from({ length: count }, (_, i) => data.images[Math.floor((i * data.images.length) / count)]!);
       const sources = await withProgress('reading pictures', 'pictures', count, (tick) =>

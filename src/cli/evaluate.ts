@@ -74,30 +74,35 @@ async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[
   const ofModels = (['model', 'config', 'weights', 'limit'] as const).find((name) => flags[name] !== undefined);
   if (ofModels !== undefined || overrides.length > 0)
     throw new ArgumentError(`--results is a file that is evaluated without a model; leave out ${ofModels ? `--${ofModels}` : overrides[0]}.`); // prettier-ignore
-  const [{ readCocoDataset, readCocoResults }, { evaluationReport }] = await Promise.all([
-    import('../data/coco/read_coco.js'),
-    import('../evaluation/evaluation_report.js'),
-  ]);
-  const dataset = await readCocoDataset(flags.jsonFile);
-  const results = await readCocoResults(flags.results!);
-  return { report: evaluationReport(dataset, results, { score: flags.score, iou: flags.iou }), dataset, results };
+  const { readAnnotations, readResults } = await import('./read_annotations.js');
+  const dataset = await readAnnotations(flags.jsonFile);
+  const results = await readResults(flags.results!);
+  return { report: await judge(dataset, results, flags), dataset, results };
 }
 
 async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
   if (flags.model === undefined && flags.config === undefined && flags.weights === undefined)
     throw new ArgumentError('Nothing to evaluate: give --results, or a model with --config and --weights, or --model.');
   if (flags.images === undefined) throw new ArgumentError('A model is evaluated on pictures: give their folder with --images.');
-  const [{ readCocoDataset }, { evaluationReport }] = await Promise.all([
-    import('../data/coco/read_coco.js'),
-    import('../evaluation/evaluation_report.js'),
-  ]);
-  const dataset = firstImages(await readCocoDataset(flags.jsonFile), flags.limit);
+  const { readAnnotations } = await import('./read_annotations.js');
+  const dataset = firstImages(await readAnnotations(flags.jsonFile), flags.limit);
   const results = await predictAll(dataset, flags, flags.images, overrides);
   if (flags.output !== undefined) {
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
     await writeCocoResults(join(flags.output, 'coco_instances_results.json'), results);
   }
-  return { report: evaluationReport(dataset, results, { score: flags.score, iou: flags.iou }), dataset, results };
+  return { report: await judge(dataset, results, flags), dataset, results };
+}
+
+/** The report; a progress line where it takes long. */
+async function judge(dataset: CocoDataset, results: readonly CocoResult[], flags: EvaluateFlags): Promise<EvaluationReport> {
+  const [{ evaluationReport }, { withProgress }] = await Promise.all([
+    import('../evaluation/evaluation_report.js'),
+    import('./progress_bar.js'),
+  ]);
+  return withProgress('evaluating', 'categories', undefined, (onProgress) =>
+    evaluationReport(dataset, results, { score: flags.score, iou: flags.iou, onProgress }),
+  );
 }
 
 async function predictAll(

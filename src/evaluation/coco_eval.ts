@@ -103,10 +103,16 @@ export class CocoEval {
     if (found) this.masks = { found, truth: truthMasks(dataset, compared.truth) };
   }
 
-  /** Matches all images and accumulates the precision, recall and score arrays. */
-  run(): EvaluationArrays {
+  /**
+   * Matches all images and accumulates the precision, recall and score arrays.
+   * @param onProgress is told how many categories are done, of how many
+   */
+  run(onProgress?: (done: number, total: number) => void): EvaluationArrays {
     const out = emptyArrays(this.parameters);
-    for (let k = 0; k < this.slots; k++) accumulateCategory(out, k, this.categoryOutcomes(k));
+    for (let k = 0; k < this.slots; k++) {
+      accumulateCategory(out, k, this.categoryOutcomes(k));
+      onProgress?.(k + 1, this.slots);
+    }
     return out;
   }
 

@@ -54,15 +54,20 @@ export class CocoEvaluator {
     this.collected.length = 0;
   }
 
-  /** @throws DatasetError for detections that do not fit the data set */
-  evaluate(): CocoEvaluation {
+  /**
+   * @param onProgress is told how many categories are done, of how many over all tasks
+   * @throws DatasetError for detections that do not fit the data set
+   */
+  evaluate(onProgress?: (done: number, total: number) => void): CocoEvaluation {
     const out: CocoEvaluation = { results: {}, arrays: {} };
-    for (const task of this.tasks ?? tasksOf(this.collected)) {
+    const tasks = this.tasks ?? tasksOf(this.collected);
+    for (const [i, task] of tasks.entries()) {
       if (this.collected.length === 0) {
         out.results[task] = Object.fromEntries(METRICS[task].map((name) => [name, NaN]));
         continue;
       }
-      const arrays = new CocoEval(this.dataset, forTask(this.collected, task), task, this.options).run();
+      const evaluation = new CocoEval(this.dataset, forTask(this.collected, task), task, this.options);
+      const arrays = evaluation.run((done, total) => onProgress?.(i * total + done, tasks.length * total));
       out.arrays[task] = arrays;
       out.results[task] = taskResults(arrays, this.dataset);
     }

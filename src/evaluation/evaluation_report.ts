@@ -52,6 +52,8 @@ export interface ReportOptions {
   score?: number;
   /** Overlap from which a detection is right, for the same. Default 0.5. */
   iou?: number;
+  /** Is told how many categories are done, of how many over all tasks. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 /** {@link evaluationReport} of two files. */
@@ -73,7 +75,7 @@ export function evaluationReport(
   const iou = options.iou ?? 0.5;
   const evaluator = new CocoEvaluator(dataset);
   evaluator.add(results);
-  const { arrays } = evaluator.evaluate();
+  const { arrays } = evaluator.evaluate(options.onProgress);
   const names = new Map(dataset.categories.map((c) => [c.id, c.name]));
   const tasks: EvaluationReport['tasks'] = {};
   for (const [task, array] of Object.entries(arrays) as [IouType, NonNullable<(typeof arrays)[IouType]>][]) {

@@ -6,12 +6,12 @@ import { encodeRle } from '../../rle/rle.js';
 import { rleToPolygons } from '../../rle/rle_to_polygons.js';
 import { segmentationToRle } from '../../rle/segmentation.js';
 import { boxPolygon, DatasetBuilder, ellipsePolygon, type ImportedDataset } from './dataset_builder.js';
-import { asNumber, asNumbers, asObject, filesOf, readJsonObject } from './read_files.js';
+import { asNumber, asNumbers, asObject, filesOf, readJsonObject, counted, type FilesDone } from './read_files.js';
 
 /** labelme: a JSON file for each picture. Shapes of one label and group id are one object. Lines and points are left out with a warning. */
-export async function importLabelme(folder: string): Promise<ImportedDataset> {
+export async function importLabelme(folder: string, tick?: FilesDone): Promise<ImportedDataset> {
   const builder = new DatasetBuilder();
-  for (const name of await filesOf(folder, ['.json'])) {
+  for (const name of counted(await filesOf(folder, ['.json']), tick)) {
     const file = join(folder, name);
     const document = await readJsonObject(file);
     const { imagePath, shapes } = document;
@@ -105,10 +105,10 @@ async function maskOf(shape: Record<string, unknown>, width: number, height: num
  *
  * @returns warnings
  */
-export async function exportLabelme(dataset: CocoDataset, folder: string): Promise<string[]> {
+export async function exportLabelme(dataset: CocoDataset, folder: string, tick?: FilesDone): Promise<string[]> {
   const warnings: string[] = [];
   const names = new Map(dataset.categories.map((c) => [c.id, c.name]));
-  for (const image of dataset.images) {
+  for (const image of counted(dataset.images, tick)) {
     let group = 0;
     const shapes = dataset.annotations
       .filter((a) => a.image_id === image.id)

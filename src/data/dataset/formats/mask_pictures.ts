@@ -3,7 +3,7 @@ import { DatasetError } from '../../../errors.js';
 import { encodeRle } from '../../rle/rle.js';
 import { labelComponents } from '../../rle/rle_to_polygons.js';
 import { DatasetBuilder, type ImportedDataset } from './dataset_builder.js';
-import { filesOf, picturesByStem } from './read_files.js';
+import { filesOf, picturesByStem, counted, type FilesDone } from './read_files.js';
 
 /**
  * Mask pictures (PNG) beside pictures, in one of two layouts, told apart by whether there are subfolders:
@@ -14,13 +14,18 @@ import { filesOf, picturesByStem } from './read_files.js';
  * @param images folder of the pictures
  * @param classes needed for label maps
  */
-export async function importMasks(masks: string, images: string, classes: readonly string[] = []): Promise<ImportedDataset> {
+export async function importMasks(
+  masks: string,
+  images: string,
+  classes: readonly string[] = [],
+  tick?: FilesDone,
+): Promise<ImportedDataset> {
   const pictures = await picturesByStem(images);
   const files = await filesOf(masks, ['.png']);
   if (files.length === 0) throw new DatasetError(`${masks} has no PNG files.`);
   const builder = new DatasetBuilder(classes);
   const imageIds = new Map<string, { id: number; width: number; height: number }>();
-  for (const file of files) {
+  for (const file of counted(files, tick)) {
     const path = join(masks, file);
     const folder = dirname(file);
     const stem = stemOf(basename(file, extname(file)), pictures, folder !== '.');

@@ -84,3 +84,14 @@ export async function exists(path: string): Promise<boolean> {
     () => false,
   );
 }
+
+/** Is told how many files are done, of how many. */
+export type FilesDone = (done: number, total: number) => void;
+
+/** Goes through a list and tells how far it is. */
+export function* counted<T>(items: readonly T[], tick: FilesDone | undefined): Generator<T> {
+  for (const [i, item] of items.entries()) {
+    yield item;
+    tick?.(i + 1, items.length);
+  }
+}

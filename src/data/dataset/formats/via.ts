@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatasetError } from '../../../errors.js';
 import { boxPolygon, DatasetBuilder, ellipsePolygon, type ImportedDataset } from './dataset_builder.js';
-import { asNumber, asNumbers, asObject, pictureSize, readJsonObject } from './read_files.js';
+import { asNumber, asNumbers, asObject, pictureSize, readJsonObject, counted, type FilesDone } from './read_files.js';
 
 /** Options of {@link importVia}. */
 export interface ImportViaOptions {
@@ -19,11 +19,16 @@ const USUAL_NAMES = ['class', 'label', 'name', 'category', 'type'];
  *
  * @param images the folder of the pictures: VIA does not store their sizes
  */
-export async function importVia(file: string, images: string, options: ImportViaOptions = {}): Promise<ImportedDataset> {
+export async function importVia(
+  file: string,
+  images: string,
+  options: ImportViaOptions = {},
+  tick?: FilesDone,
+): Promise<ImportedDataset> {
   const document = await readJsonObject(file);
   const entries = asObject(document['_via_img_metadata'] ?? document, file);
   const builder = new DatasetBuilder();
-  for (const [key, value] of Object.entries(entries)) {
+  for (const [key, value] of counted(Object.entries(entries), tick)) {
     const where = `${file}: ${key}`;
     const entry = asObject(value, where);
     const name = entry['filename'];

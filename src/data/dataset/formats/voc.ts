@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import { XMLParser } from 'fast-xml-parser';
 import { DatasetError } from '../../../errors.js';
 import { DatasetBuilder, type ImportedDataset } from './dataset_builder.js';
-import { asNumber, asObject, filesOf, readText } from './read_files.js';
+import { asNumber, asObject, filesOf, readText, counted, type FilesDone } from './read_files.js';
 
 /**
  * Pascal VOC: an XML file for each picture. VOC counts pixels from 1 and includes the last one, so a box xmin = 1, xmax = 10 becomes x = 0, width = 10.
  * `difficult`, `truncated`, `occluded` and `pose` are kept as members of the annotation.
  */
-export async function importVoc(folder: string): Promise<ImportedDataset> {
+export async function importVoc(folder: string, tick?: FilesDone): Promise<ImportedDataset> {
   const builder = new DatasetBuilder();
   const parser = new XMLParser({ parseTagValue: false, processEntities: true, isArray: (name) => name === 'object' });
-  for (const name of await filesOf(folder, ['.xml'])) {
+  for (const name of counted(await filesOf(folder, ['.xml']), tick)) {
     const file = join(folder, name);
     const text = await readText(file);
     let document: unknown;

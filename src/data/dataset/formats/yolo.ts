@@ -5,7 +5,17 @@ import { DatasetError } from '../../../errors.js';
 import type { CocoDataset } from '../../coco/coco_types.js';
 import { DatasetBuilder, type ImportedDataset } from './dataset_builder.js';
 import { polygonsOf } from './labelme.js';
-import { asNumber, asObject, exists, filesOf, picturesByStem, pictureSize, readText } from './read_files.js';
+import {
+  asNumber,
+  asObject,
+  exists,
+  filesOf,
+  picturesByStem,
+  pictureSize,
+  readText,
+  counted,
+  type FilesDone,
+} from './read_files.js';
 
 /**
  * YOLO: a text file for each picture; lines of `class cx cy w h` (boxes) or `class x1 y1 x2 y2 x3 y3 ...` (polygons), as shares of the picture's size.
@@ -14,7 +24,7 @@ import { asNumber, asObject, exists, filesOf, picturesByStem, pictureSize, readT
  * @param images folder of the pictures: sizes come from them, and pictures without a text file have no objects
  * @param names a `data.yaml` (its `names`) or a text file with a class on each line; absent: `class 0`, `class 1`, ...
  */
-export async function importYolo(labels: string, images: string, names?: string): Promise<ImportedDataset> {
+export async function importYolo(labels: string, images: string, names?: string, tick?: FilesDone): Promise<ImportedDataset> {
   const classes = names === undefined ? undefined : await classNames(names);
   const builder = new DatasetBuilder(classes ?? []);
   const pictures = await picturesByStem(images);
@@ -22,7 +32,7 @@ export async function importYolo(labels: string, images: string, names?: string)
   for (const [stem, file] of texts)
     if (!pictures.has(stem) && !(names !== undefined && join(labels, file) === names) && stem !== 'classes')
       builder.warnings.push(`${join(labels, file)}: there is no picture "${stem}" in ${images}`);
-  for (const [stem, picture] of pictures) {
+  for (const [stem, picture] of counted([...pictures], tick)) {
     const { width, height } = await pictureSize(join(images, picture));
     const id = builder.addImage(picture, width, height);
     const file = texts.get(stem);
@@ -82,10 +92,10 @@ async function classNames(file: string): Promise<string[]> {
  *
  * @returns warnings
  */
-export async function exportYolo(dataset: CocoDataset, folder: string, masks: boolean): Promise<string[]> {
+export async function exportYolo(dataset: CocoDataset, folder: string, masks: boolean, tick?: FilesDone): Promise<string[]> {
   const warnings: string[] = [];
   const indices = new Map(dataset.categories.map((c, i) => [c.id, i]));
-  for (const image of dataset.images) {
+  for (const image of counted(dataset.images, tick)) {
     const lines: string[] = [];
     const share = (v: number, i: number): string =>
       String(Number(Math.min(1, Math.max(0, v / (i % 2 === 0 ? image.width : image.height))).toFixed(6)));
