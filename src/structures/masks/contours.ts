@@ -51,22 +51,24 @@ function traceFrom(start: number, edges: Uint8Array, stride: number, offsetX: nu
     const x = corner % stride;
     const y = (corner - x) / stride;
     if (direction !== last) points.push(x + offsetX, y + offsetY);
-    edges[corner] &= ~(1 << direction);
+    // The first edge stays until the walk comes back to it: at a corner that two outlines share, it is the one to turn into.
+    if (corner !== start || direction !== 0) edges[corner] &= ~(1 << direction);
     doubleArea += x * STEP_Y[direction] - y * STEP_X[direction];
     corner += STEP_X[direction] + STEP_Y[direction] * stride;
     last = direction;
     direction = nextDirection(edges[corner], direction);
-  } while (direction >= 0);
+  } while (corner !== start || direction !== 0);
+  edges[start] &= ~1;
   // The start may lie in the middle of a straight side (a trace begins at the leftmost edge of its top side, so only for holes).
   if (last === 0) points.splice(0, 2);
   return { points, hole: doubleArea < 0 };
 }
 
-/** Right turn first, which keeps to the same pixel, then straight on, then left; -1 where nothing is left to follow. */
+/** Right turn first, which keeps to the same pixel, then straight on, then left: one of them is always there, for outlines are closed. */
 function nextDirection(leaving: number, direction: number): number {
-  for (const turn of [1, 0, 3]) {
+  for (const turn of [1, 0]) {
     const next = (direction + turn) & 3;
     if (leaving & (1 << next)) return next;
   }
-  return -1;
+  return (direction + 3) & 3;
 }

@@ -28,6 +28,13 @@ describe('rleToPolygons', () => {
     expect(pieces[1]).toEqual({ outer: [2, 2, 3, 2, 3, 3, 2, 3], holes: [] });
   });
 
+  it('gives a pixel that touches others at its corners only a polygon of its own', () => {
+    const pieces = rleToPolygons(mask(['.###.', '##.##', '#.#.#', '#...#', '#####']));
+    expect(pieces).toHaveLength(2);
+    expect(pieces[1]).toEqual({ outer: [2, 2, 3, 2, 3, 3, 2, 3], holes: [] });
+    expect(pieces[0]!.holes).toHaveLength(1);
+  });
+
   it('rasterises back exactly, holes and corners that touch included', () => {
     const bitmap = fc
       .tuple(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 12 }))
