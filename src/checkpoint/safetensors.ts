@@ -45,7 +45,8 @@ export async function writeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const header: Record<string, unknown> = {};
+  // Without a prototype: `__proto__` is a name like any other.
+  const header = Object.create(null) as Record<string, unknown>;
   if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
   // Widest elements first keeps every tensor aligned, which the format asks of writers.
   const ordered = [...tensors].sort(([, a], [, b]) => ELEMENT_SIZES[b.dtype] - ELEMENT_SIZES[a.dtype]);

@@ -147,6 +147,12 @@ describe('safetensors', () => {
     expect(() => parseSafetensors(bytes, 's')).toThrow(CheckpointError);
   });
 
+  it('keeps a tensor whose name is that of the prototype', async () => {
+    const path = join(folder, 'prototype.safetensors');
+    await writeSafetensors(path, new Map([['__proto__', { shape: [2], dtype: 'I8' as const, data: Uint8Array.of(3, 4) }]]));
+    expect([...(await readSafetensors(path)).tensors.get('__proto__')!.toBytes()]).toEqual([3, 4]);
+  });
+
   it('any set of tensors survives a round trip; the data is aligned', async () => {
     const path = join(folder, 'any.safetensors');
     const tensor = fc.record({
