@@ -285,6 +285,13 @@ export function fusedOps(): FusedOps | undefined {
   return ops || undefined;
 }
 
+/** The same inside a kernel of theirs, which runs only where they are. */
+export function presentFusedOps(): FusedOps {
+  const found = fusedOps();
+  if (!found) throw new Error('the backend in use has no fused operations');
+  return found;
+}
+
 /** Tries all of them on numbers that are known: 1x1 maps and filters. */
 function works(ops: FusedOps, backend: TensorflowBackend): FusedOps | false {
   if (backend.binding.isUsingGpuDevice()) return false;

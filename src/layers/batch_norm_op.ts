@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fusedOps, type FusedOps } from '../backends/fused_ops.js';
+import { fusedOps, presentFusedOps as ops } from '../backends/fused_ops.js';
 
 /** A kernel per activation: only the rectified one keeps its output for the gradient. */
 const BATCH_NORM = { linear: 'BatchNormTraining', relu: 'BatchNormTrainingRelu' } as const;
@@ -78,12 +78,6 @@ function composed(x: tf.Tensor4D, weight: tf.Tensor1D, bias: tf.Tensor1D, epsilo
   const result = { y, mean: tf.clone(mean), variance: tf.clone(variance) };
   tf.dispose([mean, variance]);
   return result;
-}
-
-function ops(): FusedOps {
-  const found = fusedOps();
-  if (!found) throw new Error('the backend in use has no fused operations');
-  return found;
 }
 
 for (const activation of ['linear', 'relu'] as const) {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type ConvolutionGeometry, fusedOps, type FusedOps } from '../backends/fused_ops.js';
+import { type ConvolutionGeometry, fusedOps, presentFusedOps as ops } from '../backends/fused_ops.js';
 
 /** A kernel per activation: what a gradient saves is fixed per kernel, and only the rectified one needs its output. */
 const CONV = { linear: 'ConvBias', relu: 'ConvBiasRelu' } as const;
@@ -8,12 +8,6 @@ const MATMUL = { linear: 'MatMulBias', relu: 'MatMulBiasRelu' } as const;
 
 /** What follows the sums of a convolution or a product. */
 export type Epilogue = keyof typeof CONV;
-
-function ops(): FusedOps {
-  const found = fusedOps();
-  if (!found) throw new Error('the backend in use has no fused operations');
-  return found;
-}
 
 /**
  * Convolution, bias, addend and rectifier in one operation with one gradient, which keeps input and output only.

@@ -17,36 +17,31 @@ export interface FoldableNorm {
   scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D };
 }
 
-/**
- * Batch norm with fixed statistics and fixed affine weights (Detectron2's `FrozenBatchNorm2d`, eps 1e-5): y = x * scale + shift with
- * scale = weight / sqrt(var + eps). Never applied to activations here; the convolution folds it.
- */
-export class FrozenBatchNorm extends Module implements FoldableNorm {
-  private readonly weight;
-  private readonly bias;
-  private readonly runningMean;
-  private readonly runningVar;
+/** What both kinds of batch norm hold, under PyTorch's names, and the one scale and shift that it comes to by the running statistics. */
+abstract class RunningNorm extends Module implements FoldableNorm {
+  protected readonly weight;
+  protected readonly bias;
+  protected readonly runningMean;
+  protected readonly runningVar;
 
-  constructor(channels: number) {
+  constructor(channels: number, affine: 'norm' | 'buffer', variance: number) {
     super();
     const layout = sameLayout([channels]);
-    this.weight = this.parameter('weight', 'buffer', layout, ONES);
-    this.bias = this.parameter('bias', 'buffer', layout, ZEROS);
+    this.weight = this.parameter('weight', affine, layout, ONES);
+    this.bias = this.parameter('bias', affine, layout, ZEROS);
     this.runningMean = this.parameter('running_mean', 'buffer', layout, ZEROS);
-    this.runningVar = this.parameter('running_var', 'buffer', layout, { kind: 'constant', value: 1 - EPSILON });
+    this.runningVar = this.parameter('running_var', 'buffer', layout, { kind: 'constant', value: variance });
   }
 
+  /** scale = weight / sqrt(var + eps), shift = bias - mean * scale. */
   scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
-    return foldedNorm(this.weight, this.bias, this.runningMean, this.runningVar);
-  }
-
-  /** @param x [N, H, W, C] */
-  forward(x: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
-      const { scale, shift } = this.scaleAndShift();
-      return tf.add<tf.Tensor4D>(tf.mul(x, scale), shift);
+      const scale = tf.mul<tf.Tensor1D>(tensorOf(this.weight), tf.rsqrt(tf.add(tensorOf(this.runningVar), EPSILON)));
+      return { scale, shift: tf.sub<tf.Tensor1D>(tensorOf(this.bias), tf.mul(tensorOf(this.runningMean), scale)) };
     });
   }
+
+  abstract forward(x: tf.Tensor4D): tf.Tensor4D;
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return this.forward(single(inputs));
@@ -58,31 +53,35 @@ export class FrozenBatchNorm extends Module implements FoldableNorm {
 }
 
 /**
+ * Batch norm with fixed statistics and fixed affine weights (Detectron2's `FrozenBatchNorm2d`, eps 1e-5): y = x * scale + shift with
+ * scale = weight / sqrt(var + eps). Never applied to activations here; the convolution folds it.
+ */
+export class FrozenBatchNorm extends RunningNorm {
+  constructor(channels: number) {
+    super(channels, 'buffer', 1 - EPSILON);
+  }
+
+  /** @param x [N, H, W, C] */
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const { scale, shift } = this.scaleAndShift();
+      return tf.add<tf.Tensor4D>(tf.mul(x, scale), shift);
+    });
+  }
+}
+
+/**
  * Batch norm that trains (Detectron2's `BN`, and its `SyncBN` in one process): by the statistics of the batch while gradients are recorded, which
  * also move the running ones (momentum 0.1), else, and where frozen, by the running ones, which the convolution folds.
  */
-export class BatchNorm extends Module implements FoldableNorm {
-  private readonly weight;
-  private readonly bias;
-  private readonly runningMean;
-  private readonly runningVar;
-
+export class BatchNorm extends RunningNorm {
   constructor(channels: number) {
-    super();
-    const layout = sameLayout([channels]);
-    this.weight = this.parameter('weight', 'norm', layout, ONES);
-    this.bias = this.parameter('bias', 'norm', layout, ZEROS);
-    this.runningMean = this.parameter('running_mean', 'buffer', layout, ZEROS);
-    this.runningVar = this.parameter('running_var', 'buffer', layout, ONES);
+    super(channels, 'norm', 1);
   }
 
   /** Whether the statistics are those of the batch now. */
   get isTraining(): boolean {
     return !this.isFrozen && isRecording();
-  }
-
-  scaleAndShift(): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
-    return foldedNorm(this.weight, this.bias, this.runningMean, this.runningVar);
   }
 
   /**
@@ -105,14 +104,6 @@ export class BatchNorm extends Module implements FoldableNorm {
       });
       return y;
     });
-  }
-
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
-    return this.forward(single(inputs));
-  }
-
-  override fold(): void {
-    this.disposeOwnWeights();
   }
 }
 
@@ -143,16 +134,6 @@ export class GroupNorm extends Module {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return this.forward(single(inputs));
   }
-}
-
-type Held = Parameters<typeof tensorOf>[0];
-
-/** scale = weight / sqrt(var + eps), shift = bias - mean * scale. */
-function foldedNorm(weight: Held, bias: Held, mean: Held, variance: Held): { scale: tf.Tensor1D; shift: tf.Tensor1D } {
-  return tf.tidy(() => {
-    const scale = tf.mul<tf.Tensor1D>(tensorOf(weight), tf.rsqrt(tf.add(tensorOf(variance), EPSILON)));
-    return { scale, shift: tf.sub<tf.Tensor1D>(tensorOf(bias), tf.mul(tensorOf(mean), scale)) };
-  });
 }
 
 /** A norm of a convolution. */
