@@ -2,14 +2,13 @@
 // npm run bench -- predict_memory [--backend wasm|cpu|tensorflow] [--runs 200]; needs `npm run build`, for users run the built files.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { median } from './median.js';
+import { reportMemory } from './memory_line.js';
 import { option } from './script_options.js';
 
 /** The first ones fill caches, pools and the compiler's heap: not counted. */
 const WARM_UP = 20;
-/** Predictions whose memory is taken together: the collector's saw-tooth is longer than one. */
+/** Predictions whose memory is taken together. */
 const WINDOW = 20;
-const LIMIT = 0.05;
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const runs = Number(option('--runs', '200'));
@@ -20,22 +19,12 @@ const printed = execFileSync(process.execPath, [...args, option('--backend', 'au
 });
 const child = JSON.parse(printed.trim().split('\n').at(-1)!) as { device: string; rss_mb: number[]; tensors: number[] };
 const rss = child.rss_mb.slice(WARM_UP);
-const first = median(rss.slice(0, WINDOW));
-const last = median(rss.slice(-WINDOW));
-const growth = last / first - 1;
 const newTensors = child.tensors.at(-1)! - child.tensors[WARM_UP]!;
-console.log(
-  JSON.stringify({
-    name: 'predict_memory',
-    input: `${runs} predictions after ${WARM_UP}, the shipped model; medians of the first and the last ${WINDOW}`,
-    backend: child.device,
-    rss_first_mb: Math.round(first),
-    rss_last_mb: Math.round(last),
-    rss_most_mb: Math.round(Math.max(...rss)),
-    growth: Number(growth.toFixed(4)),
-    limit: LIMIT,
-    new_tensors: newTensors,
-    runs,
-  }),
-);
-if (growth > LIMIT || newTensors !== 0) process.exitCode = 1;
+reportMemory({
+  name: 'predict_memory',
+  input: `${runs} predictions after ${WARM_UP}, the shipped model`,
+  backend: child.device,
+  rss,
+  window: WINDOW,
+  newTensors,
+});
