@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, it } from 'vitest';
 import { convertCheckpoint } from '../../src/checkpoint/convert.js';
 import { readCheckpoint } from '../../src/checkpoint/read.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, it } from 'vitest';
 import { parsePythonLiteral, type Literal } from '../../src/config/python_literal.js';
 

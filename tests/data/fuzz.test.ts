@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCocoDataset, readCocoResults } from '../../src/data/coco/read_coco.js';
 import { checkDataset } from '../../src/data/dataset/check_dataset.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, it } from 'vitest';
 import { datasetRecords, readCocoDataset } from '../../src/data/coco/index.js';
 import { DatasetMapper } from '../../src/data/dataset_mapper.js';

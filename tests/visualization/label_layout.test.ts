@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import fc from '../properties.js';
 import { describe, expect, it } from 'vitest';
 import { layoutLabels, overlapArea, type LabelRequest } from '../../src/visualization/label_layout.js';
 

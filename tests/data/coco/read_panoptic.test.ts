@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { encodePanopticPng, readPanopticPng } from '../../../src/data/coco/panoptic_png.js';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { CocoAnnotation, CocoDataset } from '../../../src/data/coco/coco_types.js';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
 import type { CocoDataset } from '../../../src/data/coco/coco_types.js';
 import { mergeDatasets, remapCategories, splitDataset } from '../../../src/data/dataset/divide_dataset.js';

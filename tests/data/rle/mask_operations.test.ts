@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
 import { mergeRles } from '../../../src/data/rle/merge_rle.js';
 import { boxToRle, polygonsToRle, polygonToRle } from '../../../src/data/rle/polygon_to_rle.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
 import { decodeRle, encodeRle, rleArea, rleFromString, rleToBox, rleToString } from '../../../src/data/rle/rle.js';
 import { ArgumentError } from '../../../src/errors.js';

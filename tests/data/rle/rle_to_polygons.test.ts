@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../properties.js';
 import { describe, expect, it } from 'vitest';
 import { polygonsToRle } from '../../../src/data/rle/polygon_to_rle.js';
 import { encodeRle, rleArea, rleToString } from '../../../src/data/rle/rle.js';
