@@ -35,6 +35,7 @@ export { Predictor, type PredictOptions, type PredictorOptions } from './engine/
 export { type ImageInput, type RawPixels } from './engine/image_input.js';
 export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';
 export { predictDataset, type BatchPredictor, type PredictDatasetOptions } from './engine/predict_dataset.js';
+export { parseShard, type Shard, type ShardEnvironment } from './sharding/shard.js';
 export type { EvaluationOptions, EvaluationParameters, IouType } from './evaluation/evaluation_parameters.js';
 export type { EvaluationArrays } from './evaluation/precision_recall.js';
 export { CocoEvaluator, type CocoEvaluation, type TaskResults } from './evaluation/coco_evaluator.js';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { join } from 'node:path';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
-import type { EvaluationReport } from '../evaluation/evaluation_report.js';
 import { ArgumentError } from '../errors.js';
+import { fraction, positiveInteger } from './numbers.js';
 
 interface EvaluateFlags {
   results?: string;
@@ -16,13 +16,13 @@ interface EvaluateFlags {
   limit?: number;
   batch: number;
   offline?: boolean;
+  shard?: string;
   score: number;
   iou: number;
   json?: boolean;
 }
 
-interface Judged {
-  report: EvaluationReport;
+interface Detections {
   dataset: CocoDataset;
   results: CocoResult[];
 }
@@ -49,60 +49,89 @@ export function register(program: Command): void {
     .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
     .option('--limit <number>', 'with a model: only the first pictures, by ascending id', positiveInteger)
     .option('--batch <number>', 'with a model: pictures that are computed together', positiveInteger, 1)
+    .option(
+      '--shard <i/n>',
+      'with a model: only this share of the pictures, counted from 0, or auto (Slurm, Kubernetes, MPI); maskrcnn merge joins',
+    )
     .option('--offline', 'never go to the network')
     .option('--score <number>', 'score from which detections count for precision, recall, F1 and confusion', fraction, 0.5)
     .option('--iou <number>', 'overlap from which a detection is right, for the same', fraction, 0.5)
     .option('--json', 'print JSON')
     .action(async (overrides: string[], flags: EvaluateFlags) => {
-      const { reportText } = await import('../evaluation/evaluation_report.js');
-      const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
-      const { report, dataset, results } = judged;
-      const text = reportText(report);
-      const json = `${JSON.stringify(report, null, 2)}\n`;
-      if (flags.output !== undefined) {
-        const { writeFileAtomic } = await import('../atomic_file.js');
-        await writeFileAtomic(join(flags.output, 'evaluation.json'), json);
-        await writeFileAtomic(join(flags.output, 'evaluation.txt'), text);
-        const { writeEvaluationPage } = await import('./evaluate_page.js');
-        await writeEvaluationPage(flags.output, report, dataset, results, flags.images);
-      }
-      process.stdout.write(flags.json ? json : text);
+      if (flags.shard === undefined) {
+        const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
+        const { showJudgement } = await import('./judge.js');
+        await showJudgement(judged.dataset, judged.results, flags);
+      } else await evaluateShard(flags, overrides, flags.shard);
     });
 }
 
-async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
+async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[]): Promise<Detections> {
   const ofModels = (['model', 'config', 'weights', 'limit'] as const).find((name) => flags[name] !== undefined);
   if (ofModels !== undefined || overrides.length > 0)
     throw new ArgumentError(`--results is a file that is evaluated without a model; leave out ${ofModels ? `--${ofModels}` : overrides[0]}.`); // prettier-ignore
   const { readAnnotations, readResults } = await import('./read_annotations.js');
   const dataset = await readAnnotations(flags.jsonFile);
   const results = await readResults(flags.results!);
-  return { report: await judge(dataset, results, flags), dataset, results };
+  return { dataset, results };
 }
 
-async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
-  if (flags.model === undefined && flags.config === undefined && flags.weights === undefined)
-    throw new ArgumentError('Nothing to evaluate: give --results, or a model with --config and --weights, or --model.');
-  if (flags.images === undefined) throw new ArgumentError('A model is evaluated on pictures: give their folder with --images.');
-  const { readAnnotations } = await import('./read_annotations.js');
+async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Detections> {
+  const images = imagesFolder(flags);
+  const [{ readAnnotations }, { firstImages }] = await Promise.all([
+    import('./read_annotations.js'),
+    import('../data/coco/first_images.js'),
+  ]);
   const dataset = firstImages(await readAnnotations(flags.jsonFile), flags.limit);
-  const results = await predictAll(dataset, flags, flags.images, overrides);
+  const results = await predictAll(dataset, flags, images, overrides);
   if (flags.output !== undefined) {
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
     await writeCocoResults(join(flags.output, 'coco_instances_results.json'), results);
   }
-  return { report: await judge(dataset, results, flags), dataset, results };
+  return { dataset, results };
 }
 
-/** The report; a progress line where it takes long. */
-async function judge(dataset: CocoDataset, results: readonly CocoResult[], flags: EvaluateFlags): Promise<EvaluationReport> {
-  const [{ evaluationReport }, { withProgress }] = await Promise.all([
-    import('../evaluation/evaluation_report.js'),
-    import('./progress_bar.js'),
+/** The shard's own detections, as a part for `maskrcnn merge`. */
+async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[], text: string): Promise<void> {
+  if (flags.results !== undefined)
+    throw new ArgumentError('--shard divides the pictures among processes; --results has them done already.');
+  if (flags.output === undefined)
+    throw new ArgumentError('A shard leaves its part in a folder that all shards share: give it with --output.');
+  const images = imagesFolder(flags);
+  const [{ parseShard }, { writeEvaluationPart }, { readAnnotations }, { loadPredictor }, { progressLine }] = await Promise.all([
+    import('../sharding/shard.js'),
+    import('../sharding/evaluation_part.js'),
+    import('./read_annotations.js'),
+    import('./load_predictor.js'),
+    import('./progress_line.js'),
   ]);
-  return withProgress('evaluating', 'categories', undefined, (onProgress) =>
-    evaluationReport(dataset, results, { score: flags.score, iou: flags.iou, onProgress }),
-  );
+  const shard = parseShard(text, process.env);
+  const dataset = await readAnnotations(flags.jsonFile);
+  const predictor = await loadPredictor(flags, { overrides });
+  const line = await progressLine(`shard ${shard.index} of ${shard.count} on ${predictor.device}`, 'pictures');
+  try {
+    const done = await writeEvaluationPart(predictor, dataset, images, {
+      folder: flags.output,
+      shard,
+      batchSize: flags.batch,
+      ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+      onProgress: (count, total) => line.update(count, total),
+    });
+    line.stop();
+    const { shardSummary } = await import('./shard_summary.js');
+    process.stdout.write(shardSummary(shard, done, flags));
+  } finally {
+    line.stop();
+    predictor.dispose();
+  }
+}
+
+/** @throws ArgumentError where there is no model or no folder of pictures */
+function imagesFolder(flags: EvaluateFlags): string {
+  if (flags.model === undefined && flags.config === undefined && flags.weights === undefined)
+    throw new ArgumentError('Nothing to evaluate: give --results, or a model with --config and --weights, or --model.');
+  if (flags.images === undefined) throw new ArgumentError('A model is evaluated on pictures: give their folder with --images.');
+  return flags.images;
 }
 
 async function predictAll(
@@ -127,24 +156,4 @@ async function predictAll(
     line.stop();
     predictor.dispose();
   }
-}
-
-/** The data set's first pictures with what is on them. */
-function firstImages(dataset: CocoDataset, limit: number | undefined): CocoDataset {
-  if (limit === undefined) return dataset;
-  const images = [...dataset.images].sort((a, b) => a.id - b.id).slice(0, limit);
-  const ids = new Set(images.map(({ id }) => id));
-  return { ...dataset, images, annotations: dataset.annotations.filter(({ image_id }) => ids.has(image_id)) };
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new ArgumentError(`"${text}" is not an integer above 0.`);
-  return value;
-}
-
-function fraction(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0 && value <= 1)) throw new ArgumentError(`"${text}" is not a number from 0 to 1.`);
-  return value;
 }

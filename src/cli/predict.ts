@@ -2,11 +2,9 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Predictor } from '../engine/predictor.js';
-import type { CocoResult, Prediction } from '../structures/prediction.js';
+import { type Format, FORMATS, type PredictedImage } from './predicted_image.js';
 
 const IMAGE_NAMES = '*.{jpg,jpeg,png,webp,avif,gif,tif,tiff}';
-const FORMATS = ['png', 'svg', 'coco', 'json'] as const;
-type Format = (typeof FORMATS)[number];
 
 interface PredictFlags {
   model?: string;
@@ -17,18 +15,9 @@ interface PredictFlags {
   output: string;
   format: Format;
   maxPixels?: string;
+  shard?: string;
   offline?: boolean;
   json?: boolean;
-}
-
-/** What one picture gave, as `--json` and `--format json` print it. */
-interface ImageReport {
-  file: string;
-  height: number;
-  width: number;
-  instances: { class_name: string; class_index: number; score: number; box: number[]; mask_area?: number }[];
-  milliseconds: Prediction['times'];
-  output?: string;
 }
 
 export function register(program: Command): void {
@@ -54,6 +43,10 @@ export function register(program: Command): void {
         .default('png'),
     )
     .option('--max-pixels <number>', 'largest width x height that is decoded')
+    .option(
+      '--shard <i/n>',
+      'only this share of the pictures, counted from 0, or auto (Slurm, Kubernetes, MPI); maskrcnn merge joins',
+    )
     .option('--offline', 'never go to the network')
     .option('--json', 'print what was found as JSON')
     .action(async (patterns: string[], flags: PredictFlags) => {
@@ -69,61 +62,63 @@ async function predict(patterns: readonly string[], flags: PredictFlags): Promis
   const { loadPredictor } = await import('./load_predictor.js');
   const predictor = await loadPredictor(flags, { scoreThreshold: score });
   try {
-    return await predictAll(predictor, files, flags);
+    return await (flags.shard === undefined
+      ? predictAll(predictor, files, flags)
+      : predictShard(predictor, files, flags, flags.shard));
   } finally {
     predictor.dispose();
   }
 }
 
 async function predictAll(predictor: Predictor, files: readonly string[], flags: PredictFlags): Promise<number> {
-  const { writeFileAtomic } = await import('../atomic_file.js');
+  const { finishPredictions, isDrawn, predictImage, summary } = await import('./predicted_image.js');
   const { default: progress } = await import('cli-progress');
-  const drawn = flags.format === 'png' || flags.format === 'svg';
-  const outputs = drawn ? drawingNames(files, flags) : [];
-  const reports: ImageReport[] = [];
-  const coco: CocoResult[] = [];
-  const failed: { file: string; error: string }[] = [];
+  const outputs = isDrawn(flags.format) ? drawingNames(files, flags) : [];
+  const images: PredictedImage[] = [];
   const bar =
     files.length > 1 && process.stderr.isTTY
       ? new progress.SingleBar({ format: ' {bar} {value}/{total} {file} {eta_formatted}' })
       : undefined;
   bar?.start(files.length, 0, { file: '' });
-  for (const [i, file] of files.entries()) {
-    bar?.update(i, { file: basename(file) });
-    try {
-      const result = await predictor.predict(file, flags.maxPixels === undefined ? {} : { maxPixels: Number(flags.maxPixels) });
-      const report = describe(file, result);
-      if (drawn) {
-        await result.draw().toFile(outputs[i]);
-        report.output = outputs[i];
-      } else if (flags.format === 'coco') {
-        coco.push(...result.toCoco({ imageId: i }));
-      }
-      reports.push(report);
-      if (!flags.json && !bar) console.log(summary(report));
-    } catch (error) {
-      failed.push({ file, error: error instanceof Error ? error.message : String(error) });
-      if (!bar) console.error(`error: ${failed[failed.length - 1].error}`);
-    }
+  for (const [place, file] of files.entries()) {
+    bar?.update(place, { file: basename(file) });
+    const image = await predictImage(predictor, { file, place, output: outputs[place] }, flags);
+    images.push(image);
+    if (bar) continue;
+    if (image.failed) console.error(`error: ${image.failed.error}`);
+    else if (!flags.json) console.log(summary(image.report!));
   }
   bar?.update(files.length, { file: '' });
   bar?.stop();
-  if (bar) for (const { error } of failed) console.error(`error: ${error}`);
-  const results = { device: predictor.device, images: reports, failed };
-  if (!drawn) {
-    const path =
-      extname(flags.output) === '.json'
-        ? flags.output
-        : join(flags.output, flags.format === 'coco' ? 'coco_results.json' : 'predictions.json');
-    await writeFileAtomic(path, JSON.stringify(flags.format === 'coco' ? coco : results));
-    if (!flags.json) console.log(`wrote ${path}`);
-  }
-  if (flags.json) console.log(JSON.stringify(results));
-  else
-    console.log(
-      `${reports.length} of ${files.length} pictures done on ${predictor.device}${failed.length > 0 ? `, ${failed.length} failed` : ''}`,
-    );
-  return failed.length > 0 ? 1 : 0;
+  if (bar) for (const { failed } of images) if (failed) console.error(`error: ${failed.error}`);
+  return finishPredictions(images, predictor.device, flags);
+}
+
+/** The shard's own pictures, as a part for `maskrcnn merge`; pictures that are done stay, those that failed are tried again. */
+async function predictShard(predictor: Predictor, files: readonly string[], flags: PredictFlags, text: string): Promise<number> {
+  const [{ parseShard }, { writePredictionPart }, { isDrawn, summary }, { shardSummary }] = await Promise.all([
+    import('../sharding/shard.js'),
+    import('./prediction_part.js'),
+    import('./predicted_image.js'),
+    import('./shard_summary.js'),
+  ]);
+  const { ArgumentError } = await import('../errors.js');
+  if (extname(flags.output) !== '')
+    throw new ArgumentError(`--output is '${flags.output}'; a shard leaves its part in a folder that all shards share.`);
+  const shard = parseShard(text, process.env);
+  const done = await writePredictionPart(predictor, files, {
+    folder: flags.output,
+    shard,
+    format: flags.format,
+    outputs: isDrawn(flags.format) ? drawingNames(files, flags) : [],
+    ...(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels }),
+    onImage: ({ report, failed }) => {
+      if (failed) console.error(`error: ${failed.error}`);
+      else if (!flags.json) console.log(summary(report!));
+    },
+  });
+  process.stdout.write(shardSummary(shard, done, flags));
+  return done.failed > 0 ? 1 : 0;
 }
 
 /** Files as given, the pictures of folders by name, and what globs match. */
@@ -149,7 +144,7 @@ async function findImages(patterns: readonly string[]): Promise<string[]> {
 }
 
 /** A name of its own for every drawing: `a.png`, and `a_2.png` where two pictures share a name. */
-function drawingNames(files: readonly string[], { output, format }: PredictFlags): string[] {
+function drawingNames(files: readonly string[], { output, format }: Pick<PredictFlags, 'output' | 'format'>): string[] {
   if (files.length === 1 && extname(output) === `.${format}`) return [output];
   const taken = new Set<string>();
   return files.map((file) => {
@@ -159,25 +154,4 @@ function drawingNames(files: readonly string[], { output, format }: PredictFlags
     taken.add(name.toLowerCase());
     return join(output, `${name}.${format}`);
   });
-}
-
-function describe(file: string, result: Prediction): ImageReport {
-  return {
-    file,
-    height: result.height,
-    width: result.width,
-    instances: result.instances.map(({ className, classIndex, score, box, mask }) => ({
-      class_name: className,
-      class_index: classIndex,
-      score,
-      box: [...box],
-      ...(mask ? { mask_area: mask.area() } : {}),
-    })),
-    milliseconds: result.times,
-  };
-}
-
-function summary({ file, instances, output }: ImageReport): string {
-  const found = instances.map(({ class_name, score }) => `${class_name} ${score.toFixed(2)}`).join(', ') || 'nothing';
-  return `${file}: ${found}${output === undefined ? '' : ` -> ${output}`}`;
 }

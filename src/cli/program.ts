@@ -19,6 +19,7 @@ export async function buildProgram(): Promise<Command> {
     import('./predict.js'),
     import('./train.js'),
     import('./evaluate.js'),
+    import('./merge.js'),
     import('./convert.js'),
     import('./dataset.js'),
     import('./info.js'),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
 import { DatasetError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
+import { ownsBatch, type Shard } from '../sharding/shard.js';
 import type { Prediction } from '../structures/prediction.js';
 
 /** What predicts: a `Predictor`, or a model in training. */
@@ -18,6 +19,16 @@ export interface PredictDatasetOptions {
   readonly onProgress?: (done: number, total: number) => void;
   /** Stops between batches. */
   readonly signal?: AbortSignal;
+  /** Only the batches of this shard: the shards together do what one run without does, in the same batches, so that no number differs. */
+  readonly shard?: Shard;
+  /** Ids of images that need no prediction any more. */
+  readonly done?: ReadonlySet<number>;
+}
+
+/** What one picture of a data set gave. */
+export interface ImageResults {
+  readonly imageId: number;
+  readonly results: CocoResult[];
 }
 
 /**
@@ -32,28 +43,50 @@ export async function predictDataset(
   images: string,
   options: PredictDatasetOptions = {},
 ): Promise<CocoResult[]> {
-  const categoryIds = categoriesOfClasses(predictor.classNames, dataset.categories);
-  const all = [...dataset.images].sort((a, b) => a.id - b.id);
-  const size = options.batchSize ?? 1;
   const results: CocoResult[] = [];
-  for (let first = 0; first < all.length; first += size) {
-    options.signal?.throwIfAborted();
-    const batch = all.slice(first, first + size);
+  for await (const image of predictImages(predictor, dataset, images, options)) results.push(...image.results);
+  return results;
+}
+
+/** {@link predictDataset}, one image after the other as they get done. */
+export async function* predictImages(
+  predictor: BatchPredictor,
+  dataset: Pick<CocoDataset, 'images' | 'categories'>,
+  images: string,
+  { batchSize: size = 1, onProgress, signal, shard, done: before }: PredictDatasetOptions = {},
+): AsyncGenerator<ImageResults> {
+  const categoryIds = categoriesOfClasses(predictor.classNames, dataset.categories);
+  const batches = batchesOf(dataset.images, size, shard);
+  const total = batches.reduce((sum, batch) => sum + batch.length, 0);
+  let done = 0;
+  for (const batch of batches) {
+    signal?.throwIfAborted();
+    done += batch.length;
+    // A batch that was interrupted is computed whole again: padding, and with it the last digits, depends on its company.
+    if (batch.every(({ id }) => before?.has(id))) continue;
     const files = batch.map(({ file_name }) => join(images, file_name));
-    const predictions = await predictor.predict(files, options.signal ? { signal: options.signal } : {});
-    predictions.forEach((prediction, i) => {
+    const predictions = await predictor.predict(files, signal ? { signal } : {});
+    for (const [i, prediction] of predictions.entries()) {
       const { id, height, width } = batch[i];
       if (prediction.height !== height || prediction.width !== width) {
         throw new DatasetError(
           `${files[i]} is ${prediction.width}x${prediction.height} pixels, the annotation file says ${width}x${height} (image ${id}); correct one of them.`,
         );
       }
+      if (before?.has(id)) continue;
       const known = prediction.filter(({ classIndex }) => categoryIds[classIndex] !== undefined);
-      results.push(...known.toCoco({ imageId: id, categoryIds: categoryIds as number[] }).map((row) => ({ ...row })));
-    });
-    options.onProgress?.(Math.min(first + size, all.length), all.length);
+      const rows = known.toCoco({ imageId: id, categoryIds: categoryIds as number[] });
+      yield { imageId: id, results: rows.map((row) => ({ ...row })) };
+    }
+    onProgress?.(done, total);
   }
-  return results;
+}
+
+/** The images by ascending id, in batches; of a shard only its own. */
+export function batchesOf<T extends { readonly id: number }>(images: readonly T[], size: number, shard?: Shard): T[][] {
+  const all = [...images].sort((a, b) => a.id - b.id);
+  const batches = Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
+  return shard ? batches.filter((_, i) => ownsBatch(shard, i)) : batches;
 }
 
 /**
