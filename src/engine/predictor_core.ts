@@ -4,12 +4,14 @@ import type { LoadReport } from '../checkpoint/load.js';
 import type { Config } from '../config/schema.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
+import { compilesPrograms } from '../backends/compiled_programs.js';
 import { BackendError } from '../errors.js';
 import type { Inference, InferenceOptions, MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
 import { type Instance, instancesOf, type PixelResults, type StageMilliseconds } from '../structures/detected_instances.js';
 import type { InputImage } from '../structures/image_list.js';
 import type { LoadedModel } from './assemble_model.js';
+import { type Bucket, bucketFor, inputBuckets } from './input_buckets.js';
 import { pixelResults } from './pixel_results.js';
 import { type RawPixels, swapRedBlue } from './pixel_input.js';
 
@@ -62,10 +64,22 @@ export abstract class PredictorCore<I, R> {
     return (await this.predictBatch([input as I], options))[0];
   }
 
-  /** Runs once on an empty picture, so that the first real one does not pay for compiling and allocating. */
-  async warmUp(size: { height: number; width: number } = { height: 480, width: 640 }): Promise<void> {
+  /**
+   * Runs on an empty picture, so that the first real one does not pay for compiling and allocating. On a GPU, without a size, on one of each size that
+   * inputs are padded to, and with all numbers of regions: a single picture of any size then compiles nothing more.
+   */
+  async warmUp(size?: { height: number; width: number }): Promise<void> {
     this.assertUsable();
-    await this.predictBatch([{ data: new Uint8Array(size.height * size.width * 3), ...size }], {});
+    const buckets = this.buckets();
+    if (size || buckets.length === 0) {
+      const picture = size ?? { height: 480, width: 640 };
+      await this.predictBatch([{ data: new Uint8Array(picture.height * picture.width * 3), ...picture }], {}, true);
+      return;
+    }
+    for (const [height, width] of buckets) {
+      const image = { data: new Uint8Array(height * width * 3), height, width };
+      await this.infer([image], { warmUp: true });
+    }
   }
 
   /** Frees the weights. Predictions that were made stay usable: they hold no tensors. */
@@ -87,7 +101,14 @@ export abstract class PredictorCore<I, R> {
     return this.model.infer(images, options);
   }
 
-  private async predictBatch(inputs: readonly (I | RawPixels)[], options: PredictOptions): Promise<R[]> {
+  /** The sizes that inputs are padded to; none where that saves nothing. */
+  private buckets(): Bucket[] {
+    const { MIN_SIZE_TEST, MAX_SIZE_TEST } = this.config.INPUT;
+    if (!compilesPrograms() || MIN_SIZE_TEST === 0) return [];
+    return inputBuckets(MIN_SIZE_TEST, MAX_SIZE_TEST, this.model.options.backbone.sizeDivisibility);
+  }
+
+  private async predictBatch(inputs: readonly (I | RawPixels)[], options: PredictOptions, warmUp = false): Promise<R[]> {
     if (inputs.length === 0) return [];
     const start = performance.now();
     const images: Image[] = [];
@@ -96,7 +117,11 @@ export abstract class PredictorCore<I, R> {
     const decoded = performance.now();
     const resized = images.map((image) => this.resize(image));
     const prepared = performance.now();
+    const largest = (side: 'height' | 'width'): number => Math.max(...resized.map((image) => image[side]));
+    const leastSize = bucketFor(this.buckets(), largest('height'), largest('width'));
     const { instances, semantic, times } = await this.infer(resized, {
+      warmUp,
+      ...(leastSize ? { leastSize } : {}),
       outputSizes: images.map(({ height, width }) => [height, width] as const),
       ...(options.signal ? { signal: options.signal } : {}),
     });

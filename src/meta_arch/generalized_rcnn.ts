@@ -30,7 +30,10 @@ export class GeneralizedRcnn extends ProposalNetwork {
     const { features, proposals, imageSizes, times } = await this.propose(images, options);
     try {
       const start = performance.now();
-      const instances = await this.options.roiHeads.infer(features, proposals, imageSizes, options.trace);
+      const { roiHeads, proposalGenerator } = this.options;
+      const most = proposalGenerator.options.selection.postNmsTopK * images.length;
+      if (options.warmUp) await roiHeads.warmUp(features, imageSizes, most);
+      const instances = await roiHeads.infer(features, proposals, imageSizes, options.trace, most);
       const { trace } = options;
       if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
       return { instances, times: { ...times, heads: performance.now() - start } };

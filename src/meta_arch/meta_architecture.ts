@@ -42,6 +42,10 @@ export interface InferenceOptions {
   readonly trace?: Trace;
   /** (height, width) per image of what is wanted per pixel; the input's where it is not given. */
   readonly outputSizes?: readonly (readonly [number, number])[];
+  /** (height, width) that the padded input has at least: a GPU compiles programs for the sizes of its maps. */
+  readonly leastSize?: readonly [number, number];
+  /** Runs every part for every number of regions that it will meet, whatever there is to see. */
+  readonly warmUp?: boolean;
   /** Stops between stages. */
   readonly signal?: AbortSignal;
 }
@@ -62,9 +66,9 @@ export abstract class MetaArchitecture extends Module {
   }
 
   /** Normalises and pads a batch to the backbone's stride. */
-  preprocess(images: readonly InputImage[]): ImageList {
+  preprocess(images: readonly InputImage[], { leastSize }: Pick<InferenceOptions, 'leastSize'> = {}): ImageList {
     const { backbone, pixelMean, pixelStd } = this.options;
-    return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility);
+    return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility, leastSize);
   }
 }
 

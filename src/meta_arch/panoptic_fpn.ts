@@ -33,7 +33,10 @@ export class PanopticFpn extends GeneralizedRcnn {
     try {
       const start = performance.now();
       const semantic = await inferSemantic(this.options.semSegHead, features, imageSizes, options);
-      const instances = await this.options.roiHeads.infer(features, proposals, imageSizes, trace);
+      const { roiHeads, proposalGenerator } = this.options;
+      const most = proposalGenerator.options.selection.postNmsTopK * images.length;
+      if (options.warmUp) await roiHeads.warmUp(features, imageSizes, most);
+      const instances = await roiHeads.infer(features, proposals, imageSizes, trace, most);
       if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
       return { instances, semantic, times: { ...times, heads: performance.now() - start } };
     } finally {

@@ -112,9 +112,10 @@ export class ProposalNetwork extends MetaArchitecture implements TrainableModel 
   }
 
   /** The first half of every two-stage detector: pictures to feature maps and proposals. */
-  protected async propose(images: readonly InputImage[], { trace, signal }: InferenceOptions): Promise<ProposedBatch> {
+  protected async propose(images: readonly InputImage[], options: InferenceOptions): Promise<ProposedBatch> {
+    const { trace, signal } = options;
     const start = performance.now();
-    const list = this.preprocess(images);
+    const list = this.preprocess(images, options);
     const prepared = performance.now();
     const { features, rpn } = tf.tidy(() => {
       const input = tf.tensor4d(list.values, list.shape);

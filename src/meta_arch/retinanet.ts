@@ -76,9 +76,10 @@ export class RetinaNet extends MetaArchitecture {
     });
   }
 
-  override async infer(images: readonly InputImage[], { trace, signal }: InferenceOptions = {}): Promise<Inference> {
+  override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
+    const { trace, signal } = options;
     const start = performance.now();
-    const list = this.preprocess(images);
+    const list = this.preprocess(images, options);
     const prepared = performance.now();
     const { flat, outputs } = tf.tidy(() => {
       const input = tf.tensor4d(list.values, list.shape);

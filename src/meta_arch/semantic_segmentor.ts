@@ -33,7 +33,7 @@ export class SemanticSegmentor extends MetaArchitecture {
 
   override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const start = performance.now();
-    const list = this.preprocess(images);
+    const list = this.preprocess(images, options);
     const prepared = performance.now();
     const features = tf.tidy(() => this.options.backbone.forward(tf.tensor4d(list.values, list.shape), options.trace));
     try {

@@ -11,6 +11,7 @@ import type { TrainingSample } from '../structures/training_sample.js';
 import { type Detections, type DetectionSelection, fastRcnnInference } from './fast_rcnn_inference.js';
 import type { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
+import { padRegions, regionCounts } from './region_counts.js';
 import type { SampledProposals } from './sample_proposals.js';
 
 /** Detections of one image in the input frame, with mask probabilities [D, M, M] where the model has masks. */
@@ -47,6 +48,8 @@ export abstract class RoiHeads extends Module {
     proposals: RoiProposals,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
+    /** Of all images together; the rows are filled up for it on backends that compile programs. */
+    mostProposals?: number,
   ): Promise<Detections[]>;
 
   /**
@@ -73,15 +76,34 @@ export abstract class RoiHeads extends Module {
   /**
    * @param features   maps by name, each [N, H, W, C]
    * @param imageSizes (height, width) of each image inside the padded input
+   * @param mostProposals that can come of all images together, where it is known
    */
   async infer(
     features: FeatureMaps,
     proposals: RoiProposals,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
+    mostProposals?: number,
   ): Promise<RawInstances[]> {
-    const detections = await this.inferBoxes(features, proposals, imageSizes, trace);
+    const detections = await this.inferBoxes(features, proposals, imageSizes, trace, mostProposals);
     return this.inferMasks(features, detections, trace);
+  }
+
+  /** Runs the heads on empty regions, for every number of them that `infer` will give to a backend that compiles programs. */
+  async warmUp(features: FeatureMaps, imageSizes: readonly (readonly [number, number])[], mostProposals: number): Promise<void> {
+    for (const count of regionCounts(mostProposals)) {
+      const none = imageSizes.slice(1).map(() => ({ boxes: new Float32Array(0), objectnessLogits: new Float32Array(0) }));
+      const all = { boxes: new Float32Array(4 * count), objectnessLogits: new Float32Array(count) };
+      await this.inferBoxes(features, [all, ...none], imageSizes, undefined, mostProposals);
+    }
+    const { mask } = this;
+    if (!mask) return;
+    for (const count of regionCounts(this.selection.topK * imageSizes.length)) {
+      const boxes = imageSizes.map((_, image) => new Float32Array(image === 0 ? 4 * count : 0));
+      const probabilities = tf.tidy(() => MaskHead.probabilities(mask.forward(features, boxes), new Int32Array(count)));
+      await readBack(probabilities);
+      probabilities.dispose();
+    }
   }
 
   /** Runs `predict` and turns what it gives into detections, in one read. */
@@ -91,15 +113,15 @@ export abstract class RoiHeads extends Module {
     transform: Box2BoxTransform,
     predict: () => BoxPredictions & { readonly regions?: tf.Tensor2D },
   ): Promise<Detections[]> {
-    const rows = rowsOf(proposals);
     const { selection } = this;
-    if (rows === 0)
+    if (rowsOf(proposals) === 0)
       return imageSizes.map((size) => fastRcnnInference(new Float32Array(0), new Float32Array(0), 0, size, selection));
+    let rows = 0;
     let columns = 0;
     let onDevice = proposals instanceof tf.Tensor;
     const flat = tf.tidy(() => {
       const { scores, deltas, regions = proposals instanceof tf.Tensor ? proposals : undefined } = predict();
-      columns = scores.shape[1];
+      [rows, columns] = scores.shape;
       onDevice = regions !== undefined;
       const outputs = [scores, deltas, ...(regions ? [regions] : [])];
       return tf.concat(outputs.map((output) => tf.reshape(output, [-1])));
@@ -128,15 +150,17 @@ export abstract class RoiHeads extends Module {
     const rows = counts.reduce((a, b) => a + b, 0);
     const { size } = mask;
     if (rows === 0) return detections.map((found) => ({ ...found, masks: { size, probabilities: new Float32Array(0) } }));
-    const classes = new Int32Array(rows);
+    const boxes = detections.map((found) => found.boxes);
+    const most = trace ? rows : this.selection.topK * detections.length;
+    const padded = padRegions(boxes, most);
+    const classes = new Int32Array(padded.reduce((sum, { length }) => sum + length / 4, 0));
     let row = 0;
     for (const found of detections) {
       classes.set(found.classes, row);
       row += found.classes.length;
     }
-    const boxes = detections.map((found) => found.boxes);
     const probabilities = tf.tidy(() => {
-      const logits = mask.forward(features, boxes, trace);
+      const logits = mask.forward(features, padded, trace);
       trace?.('mask_logits', logits);
       return MaskHead.probabilities(logits, classes);
     });

@@ -17,6 +17,7 @@ import { MaskHead } from './mask_head.js';
 import { maskBatch, maskLoss, maskMetrics } from './mask_loss.js';
 import { RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
 import { Res5BoxHead } from './res5_box_head.js';
+import { padRegions } from './region_counts.js';
 import { RoiPooler } from './roi_pooler.js';
 import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
 
@@ -157,12 +158,18 @@ export class StandardRoiHeads extends RoiHeads {
     proposals: RoiProposals,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
+    mostProposals = 0,
   ): Promise<Detections[]> {
     const { boxPooler, boxHead, boxPredictor } = this.options;
     return this.detect(proposals, imageSizes, boxPredictor.transform, () => {
       const pooled = boxPooler.forward(
         features,
-        proposals instanceof tf.Tensor ? proposals : proposals.map(({ boxes }) => boxes),
+        proposals instanceof tf.Tensor
+          ? proposals
+          : padRegions(
+              proposals.map(({ boxes }) => boxes),
+              trace ? 0 : mostProposals,
+            ),
       );
       trace?.('box_pooled', pooled);
       const hidden = boxHead.forward(pooled, trace);

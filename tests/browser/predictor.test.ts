@@ -137,6 +137,47 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
     });
   });
 
+  describe('programs on webgl', () => {
+    it('are compiled by the warm-up: pictures of other sizes, with other numbers of instances, compile none', async () => {
+      const browser = await launch('webgl');
+      const { page, problems } = await openPage(browser, site.url);
+      const answer = await page.evaluate(
+        async ([model, picture]) => {
+          const { Predictor, held } = window.api;
+          // Small, with few regions: a software driver is slow.
+          const sizes = ['INPUT.MIN_SIZE_TEST=64', 'INPUT.MAX_SIZE_TEST=96'];
+          const overrides = [...sizes, 'MODEL.RPN.POST_NMS_TOPK_TEST=40', 'TEST.DETECTIONS_PER_IMAGE=12'];
+          const predictor = await Predictor.load(model, { device: 'webgl', overrides });
+          await predictor.warmUp();
+          const warm = held();
+          const bitmap = await createImageBitmap(await (await fetch(picture)).blob());
+          const runs = [];
+          for (const [width, height] of [
+            [200, 150],
+            [120, 160],
+            [130, 128],
+            [300, 90],
+          ] as const) {
+            const canvas = new OffscreenCanvas(width, height);
+            canvas.getContext('2d')!.drawImage(bitmap, 0, 0, width, height);
+            const found = await predictor.predict(await createImageBitmap(canvas));
+            runs.push({ found: found.length, programs: held().programs });
+          }
+          const { tensors } = held();
+          predictor.dispose();
+          return { warm, runs, tensors };
+        },
+        [MODEL, PICTURE] as const,
+      );
+      expect(answer.warm.programs).toBeGreaterThan(20);
+      expect(answer.runs.map(({ programs }) => programs)).toEqual(answer.runs.map(() => answer.warm.programs));
+      expect(new Set(answer.runs.map(({ found }) => found)).size).toBeGreaterThan(1);
+      expect(answer.tensors).toBe(answer.warm.tensors);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+  });
+
   describe('a worker', () => {
     it('finds the same, takes transferred frames, and says what is wrong in the same words', async () => {
       const browser = await launch('webgl');

@@ -97,9 +97,9 @@ export class PredictorWorker {
     return new Prediction(fromPlain(prediction), prediction.image, prediction.times, prediction.pixels);
   }
 
-  /** Runs once on an empty picture, so that the first real one does not pay for compiling and allocating. */
-  async warmUp(size: { height: number; width: number } = { height: 480, width: 640 }): Promise<void> {
-    await this.predict({ data: new Uint8Array(size.height * size.width * 3), ...size });
+  /** As `Predictor.warmUp`. */
+  async warmUp(size?: { height: number; width: number }): Promise<void> {
+    await this.request({ kind: 'warm up', size }, [], {});
   }
 
   /** What the worker's device holds. */

@@ -11,6 +11,7 @@ import type { PredictorOptions } from '../predictor.js';
 export type Request =
   | { id: number; kind: 'load'; source: ModelSource; options: Omit<PredictorOptions, 'onProgress' | 'signal'> }
   | { id: number; kind: 'predict'; input: ImageInput; maxPixels: number | undefined }
+  | { id: number; kind: 'warm up'; size: { height: number; width: number } | undefined }
   | { id: number; kind: 'memory' }
   | { id: number; kind: 'abort' };
 
@@ -42,6 +43,7 @@ export type Answer =
   | { id: number; kind: 'progress'; received: number; total: number | undefined }
   | { id: number; kind: 'loaded'; info: LoadedInfo }
   | { id: number; kind: 'predicted'; prediction: PlainPrediction }
+  | { id: number; kind: 'warm' }
   | { id: number; kind: 'memory'; memory: DeviceMemory }
   | { id: number; kind: 'failed'; name: string; message: string };
 

@@ -54,6 +54,10 @@ async function answerTo(request: Exclude<Request, { kind: 'abort' }>, signal: Ab
         if (typeof input === 'object' && 'close' in input) input.close();
       }
     }
+    case 'warm up': {
+      await predictor!.warmUp(request.size);
+      return [{ id, kind: 'warm' }, []];
+    }
     case 'memory': {
       const { numTensors, numBytes } = tf.memory();
       return [{ id, kind: 'memory', memory: { numTensors, numBytes } }, []];
