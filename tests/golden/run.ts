@@ -24,6 +24,10 @@ export async function runGolden(folders: string[], options: GoldenOptions = {}):
     await startBackend((options.backend ?? 'auto') as Parameters<typeof startBackend>[0]);
     // Registers the gradients of the stock kernels.
     await import('@tensorflow/tfjs-layers');
+    // The recorded sums of hundreds of float32 terms carry the roundings of their order, which a GPU's atomics do not keep.
+    const { env } = await import('@tensorflow/tfjs-core');
+    await import('../../src/ops/determinism.js');
+    env().set('MASKRCNN_DETERMINISTIC', true);
   }
   for (const entry of found) {
     try {

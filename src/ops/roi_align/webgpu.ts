@@ -204,8 +204,8 @@ function forward(
 }
 
 /**
- * Adds one level's part of the gradient with atomics: one thread for each value of dy that belongs to the level. Samples that fall on the same pixel
- * are joined before they are added, which saves atomics and digits.
+ * Adds one level's part of the gradient with atomics: one thread for each column of bins of a region and channel. What falls on the same pixel is joined
+ * before it is added, which saves atomics and digits: hundreds of roundings of one long sum would show.
  */
 function scatter(
   backend: WebGpuBackend,
@@ -219,18 +219,48 @@ function scatter(
   return runFlat(backend, {
     key: 'roiAlignGradAtomic',
     code: `${SAMPLE}${ATOMIC_ADD}
-      // What the threads' functions share: the first pixel of the image, region, column of bins, samples, value of dy, channel.
+      // What the threads' functions share: the first pixel of the image, region's record, first value of dy, channel.
       var<private> base : i32;
       var<private> at : i32;
-      var<private> q : i32;
-      var<private> samplesX : i32;
-      var<private> g : f32;
+      var<private> first : i32;
       var<private> c : i32;
-      fn addPixel(y : i32, x : i32, weight : f32) {
-        if (weight != 0.0) { addAt((base + y * uniforms.width + x) * uniforms.channels + c, g * weight); }
+      fn addPixel(y : i32, x : i32, v : f32) {
+        addAt((base + y * uniforms.width + x) * uniforms.channels + c, v);
       }
-      fn addRow(y : i32, weight : f32) {
+      fn addColumn(x : i32, weight : f32) {
         if (weight == 0.0) { return; }
+        let samplesY = i32(regions[at + 4]);
+        var y = -1;
+        var low = 0.0;
+        var high = 0.0;
+        for (var p = 0; p < uniforms.outHeight; p++) {
+          let g = dy[first + p * uniforms.outWidth * uniforms.channels];
+          for (var i = 0; i < samplesY; i++) {
+            let s = sampleAt(regions[at], regions[at + 2], p, i, samplesY, uniforms.height);
+            if (s.low < 0) { continue; }
+            if (s.low != y) {
+              if (y >= 0) { addPixel(y, x, weight * low); }
+              if (s.low == y + 1) { low = high; } else { if (y >= 0) { addPixel(y + 1, x, weight * high); } low = 0.0; }
+              high = 0.0;
+              y = s.low;
+            }
+            low += g * (1.0 - s.fraction);
+            high += g * s.fraction;
+          }
+        }
+        if (y >= 0) { addPixel(y, x, weight * low); if (high != 0.0) { addPixel(y + 1, x, weight * high); } }
+      }
+      fn run(index : i32) {
+        c = index % uniforms.channels;
+        let column = index / uniforms.channels;
+        let q = column % uniforms.outWidth;
+        let r = rows[column / uniforms.outWidth];
+        at = r * 8;
+        if (i32(regions[at + 7]) != uniforms.level) { return; }
+        let samplesX = i32(regions[at + 5]);
+        let share = 1.0 / max(regions[at + 4] * regions[at + 5], 1.0);
+        base = i32(regions[at + 6]) * uniforms.height * uniforms.width;
+        first = (r * uniforms.outHeight * uniforms.outWidth + q) * uniforms.channels + c;
         var x = -1;
         var low = 0.0;
         var high = 0.0;
@@ -238,44 +268,15 @@ function scatter(
           let s = sampleAt(regions[at + 1], regions[at + 3], q, j, samplesX, uniforms.width);
           if (s.low < 0) { continue; }
           if (s.low != x) {
-            if (x >= 0) { addPixel(y, x, weight * low); }
-            if (s.low == x + 1) { low = high; } else { addPixel(y, x + 1, weight * high); low = 0.0; }
+            if (x >= 0) { addColumn(x, share * low); }
+            if (s.low == x + 1) { low = high; } else { addColumn(x + 1, share * high); low = 0.0; }
             high = 0.0;
             x = s.low;
           }
           low += 1.0 - s.fraction;
           high += s.fraction;
         }
-        if (x >= 0) { addPixel(y, x, weight * low); addPixel(y, x + 1, weight * high); }
-      }
-      fn run(index : i32) {
-        c = index % uniforms.channels;
-        let bin = index / uniforms.channels;
-        q = bin % uniforms.outWidth;
-        let p = bin / uniforms.outWidth % uniforms.outHeight;
-        let r = rows[bin / (uniforms.outWidth * uniforms.outHeight)];
-        at = r * 8;
-        if (i32(regions[at + 7]) != uniforms.level) { return; }
-        let samplesY = i32(regions[at + 4]);
-        samplesX = i32(regions[at + 5]);
-        base = i32(regions[at + 6]) * uniforms.height * uniforms.width;
-        g = dy[((r * uniforms.outHeight + p) * uniforms.outWidth + q) * uniforms.channels + c] / f32(max(samplesY * samplesX, 1));
-        var y = -1;
-        var low = 0.0;
-        var high = 0.0;
-        for (var i = 0; i < samplesY; i++) {
-          let s = sampleAt(regions[at], regions[at + 2], p, i, samplesY, uniforms.height);
-          if (s.low < 0) { continue; }
-          if (s.low != y) {
-            if (y >= 0) { addRow(y, low); }
-            if (s.low == y + 1) { low = high; } else { addRow(y + 1, high); low = 0.0; }
-            high = 0.0;
-            y = s.low;
-          }
-          low += 1.0 - s.fraction;
-          high += s.fraction;
-        }
-        if (y >= 0) { addRow(y, low); addRow(y + 1, high); }
+        if (x >= 0) { addColumn(x, share * low); addColumn(x + 1, share * high); }
       }`,
     inputs: [
       { name: 'dy', tensor: dy },
@@ -290,13 +291,16 @@ function scatter(
       width: i32(shape[2]),
       level: i32(level),
     },
-    threads: rows.shape[0] * outHeight * outWidth * channels,
+    threads: rows.shape[0] * outWidth * channels,
     output: zeros(backend, shape),
     atomic: true,
   });
 }
 
-/** One level's part of the gradient, gathered: one thread for each pixel adds up what the regions over it send, always in their order. */
+/**
+ * One level's part of the gradient, gathered: one thread for each pixel adds up what the regions over it send, always in their order. With a fixed
+ * sampling ratio every term on its own, in torchvision's order: its sums of hundreds of terms carry the roundings of that order.
+ */
 function gather(
   backend: WebGpuBackend,
   dy: tf.TensorInfo,
@@ -304,6 +308,7 @@ function gather(
   rows: tf.TensorInfo,
   shape: number[],
   level: number,
+  samplingRatio: number,
 ): tf.TensorInfo {
   const [, outHeight, outWidth, channels] = dy.shape;
   const components = channels % 4 === 0 ? 4 : 1;
@@ -355,6 +360,22 @@ function gather(
             let wy = weightOf(regions[at], regions[at + 2], p, samplesY, uniforms.height, y);
             if (wy == 0.0) { continue; }
             for (var q = binsX.x; q <= binsX.y; q++) {
+              if (uniforms.inOrder == 1) {
+                let g = dy[((r * uniforms.outHeight + p) * uniforms.outWidth + q) * C + c];
+                for (var i = 0; i < samplesY; i++) {
+                  let sy = sampleAt(regions[at], regions[at + 2], p, i, samplesY, uniforms.height);
+                  if (sy.low < 0 || (sy.low != y && sy.high != y)) { continue; }
+                  for (var j = 0; j < samplesX; j++) {
+                    let sx = sampleAt(regions[at + 1], regions[at + 3], q, j, samplesX, uniforms.width);
+                    if (sx.low < 0) { continue; }
+                    if (sy.low == y && sx.low == x) { sum += g * ((1.0 - sy.fraction) * (1.0 - sx.fraction) * share); }
+                    if (sy.low == y && sx.high == x) { sum += g * ((1.0 - sy.fraction) * sx.fraction * share); }
+                    if (sy.high == y && sx.low == x) { sum += g * (sy.fraction * (1.0 - sx.fraction) * share); }
+                    if (sy.high == y && sx.high == x) { sum += g * (sy.fraction * sx.fraction * share); }
+                  }
+                }
+                continue;
+              }
               let wx = weightOf(regions[at + 1], regions[at + 3], q, samplesX, uniforms.width, x);
               if (wx != 0.0) { part += wy * wx * dy[((r * uniforms.outHeight + p) * uniforms.outWidth + q) * C + c]; }
             }
@@ -376,6 +397,7 @@ function gather(
       width: i32(shape[2]),
       rows: i32(rows.shape[0]),
       level: i32(level),
+      inOrder: i32(samplingRatio > 0 ? 1 : 0),
     },
     threads: size(shape) / components,
     output: shape,
@@ -406,7 +428,7 @@ function gradients(backend: WebGpuBackend, dy: tf.TensorInfo, rois: tf.TensorInf
     const members = levels ? all.filter((r) => levels[r] === level) : all;
     if (members.length === 0) return zeros(backend, shape);
     const rows = backend.makeTensorInfo([members.length], 'int32', members.slice());
-    const gradient = onLevel(backend, dy, records, rows, shape, level);
+    const gradient = onLevel(backend, dy, records, rows, shape, level, call.samplingRatio);
     backend.disposeData(rows.dataId);
     return gradient;
   });
