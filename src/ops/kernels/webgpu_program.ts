@@ -98,13 +98,15 @@ const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * 
 /** The same data seen as one row: what a rank or a size of 1 means to the compiler's key stays out of it. */
 const flat = (tensor: TensorInfo): TensorInfo => ({ ...tensor, shape: [length(tensor.shape)] });
 
+/** An output seen as a column: an input that happens to be as large, or of one value, would else be compiled another time. */
+const column = (shape: readonly number[]): number[] => [length(shape), 1];
+
 /**
  * Runs a program and returns its output. No inputs or outputs of size 0: such a binding is invalid, and the GPU says so long after.
  */
 export function runFlat(backend: WebGpuBackend, program: FlatProgram): TensorInfo {
   const { key, code, inputs, uniforms, threads = 0, output, dtype = 'float32', outputComponents = 1, atomic = false } = program;
   const shape = Array.isArray(output) ? output : output.shape;
-  const size = length(shape);
   const groups = Math.ceil(threads / WORKGROUP);
   // Always two dimensions: tfjs compiles one-dimensional dispatches differently, and their limit is soon reached.
   const rows = Math.max(2, Math.ceil(groups / 32768));
@@ -115,10 +117,10 @@ export function runFlat(backend: WebGpuBackend, program: FlatProgram): TensorInf
       variableNames: inputs.map(({ name }) => name),
       variableComponents: inputs.map(({ components = 1 }) => components),
       outputComponent: outputComponents,
-      outputShape: [size],
+      outputShape: column(shape),
       uniforms: ['threads : i32,', ...names.map((name) => `${name} : ${uniforms[name].type},`)].join(' '),
       workgroupSize: [program.groups === undefined ? WORKGROUP : GROUP_THREADS, 1, 1],
-      dispatchLayout: { x: [0] },
+      dispatchLayout: { x: [0, 1] },
       dispatch: program.groups === undefined ? [Math.ceil(groups / rows), rows, 1] : [program.groups, 1, 1],
       ...(atomic ? { atomic } : {}),
       getUserCode: () =>
@@ -134,7 +136,7 @@ export function runFlat(backend: WebGpuBackend, program: FlatProgram): TensorInf
       { type: 'int32', data: [threads] },
       ...names.map((name) => ({ type: uniforms[name].type === 'i32' ? 'int32' : 'float32', data: [uniforms[name].value] })),
     ],
-    Array.isArray(output) ? undefined : flat(output),
+    Array.isArray(output) ? undefined : { ...output, shape: column(shape) },
   );
   return { dataId: result.dataId, shape, dtype };
 }
