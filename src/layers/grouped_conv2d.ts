@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { directGroupedConv2d, hasGroupedConv2d } from '../ops/grouped_conv2d/grouped_conv2d.js';
 
 /** Channels in and out of one dense convolution that stands for several groups; below this, one call costs more than its arithmetic. */
 const PACK_CHANNELS = 32;
 
 /**
- * Grouped convolution, which tfjs has not: groups are packed into dense convolutions with block-diagonal kernels. Every step has a gradient.
+ * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (webgpu), or groups packed into dense convolutions with block-diagonal
+ * kernels. Each has gradients.
  * @param x      [N, H, W, C]
  * @param kernel [kh, kw, C / groups, K]
  * @returns      [N, H', W', K]
@@ -17,6 +19,7 @@ export function groupedConv2d(
   pad: 'same' | 'valid',
 ): tf.Tensor4D {
   if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
+  if (hasGroupedConv2d()) return directGroupedConv2d(x, kernel, groups, stride, pad);
   return packedGroupedConv2d(x, kernel, groups, stride, pad);
 }
 

@@ -1,0 +1,89 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Random } from '../../src/data/random.js';
+import '../../src/backends/kernels/wasm_training.js';
+import { groupedConv2d } from '../../src/layers/grouped_conv2d.js';
+import { readBack } from '../../src/ops/read_back.js';
+import { devices, useDevice } from '../ops/devices.js';
+import { maxDifference } from '../ops/max_difference.js';
+
+interface Problem {
+  x: [number, number, number, number];
+  /** [kh, kw, C / groups, K] */
+  filter: [number, number, number, number];
+  groups: number;
+  stride: number;
+  pad: 'same' | 'valid';
+}
+
+const PROBLEMS: Problem[] = [
+  { x: [2, 5, 6, 8], filter: [3, 3, 4, 8], groups: 2, stride: 1, pad: 'same' },
+  { x: [1, 7, 6, 6], filter: [3, 3, 2, 9], groups: 3, stride: 2, pad: 'valid' },
+  { x: [1, 4, 4, 12], filter: [1, 1, 3, 32], groups: 4, stride: 1, pad: 'valid' },
+  { x: [1, 6, 7, 64], filter: [3, 3, 2, 128], groups: 32, stride: 2, pad: 'same' },
+  { x: [1, 9, 8, 48], filter: [3, 3, 24, 48], groups: 2, stride: 1, pad: 'same' },
+];
+
+/** Convolution and its gradients by plain loops, in double precision. */
+function loops(p: Problem, x: Float32Array, filter: Float32Array, dyOf: (length: number) => Float32Array) {
+  const [images, height, width, channels] = p.x;
+  const [kh, kw, perGroup, outs] = p.filter;
+  const places = (size: number, k: number): [number, number] => {
+    if (p.pad === 'valid') return [Math.floor((size - k) / p.stride) + 1, 0];
+    const out = Math.ceil(size / p.stride);
+    return [out, Math.floor(Math.max(0, (out - 1) * p.stride + k - size) / 2)];
+  };
+  const [outHeight, top] = places(height, kh);
+  const [outWidth, left] = places(width, kw);
+  const y = new Float64Array(images * outHeight * outWidth * outs);
+  const dy = dyOf(y.length);
+  const dx = new Float64Array(x.length);
+  const dFilter = new Float64Array(filter.length);
+  for (let at = 0; at < y.length; at++) {
+    const k = at % outs;
+    const column = Math.floor(at / outs) % outWidth;
+    const row = Math.floor(at / outs / outWidth) % outHeight;
+    const image = Math.floor(at / outs / outWidth / outHeight);
+    const group = Math.floor((k * p.groups) / outs);
+    for (let i = 0; i < kh; i++)
+      for (let j = 0; j < kw; j++) {
+        const [v, u] = [row * p.stride - top + i, column * p.stride - left + j];
+        if (v < 0 || v >= height || u < 0 || u >= width) continue;
+        for (let c = 0; c < perGroup; c++) {
+          const a = ((image * height + v) * width + u) * channels + group * perGroup + c;
+          const b = ((i * kw + j) * perGroup + c) * outs + k;
+          y[at] += x[a] * filter[b];
+          dx[a] += dy[at] * filter[b];
+          dFilter[b] += dy[at] * x[a];
+        }
+      }
+  }
+  return { shape: [images, outHeight, outWidth, outs], y, dy, dx, dFilter };
+}
+
+describe.each(devices)('grouped convolution on %s', (device) => {
+  beforeAll(() => useDevice(device));
+
+  it.each(PROBLEMS)('equals plain loops, forward and backward: $x, $filter, $groups groups, $stride, $pad', async (problem) => {
+    const random = new Random(7);
+    const noise = (length: number): Float32Array => Float32Array.from({ length }, () => random.uniform(-1, 1));
+    const size = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
+    const [xs, filters] = [noise(size(problem.x)), noise(size(problem.filter))];
+    const truth = loops(problem, xs, filters, noise);
+    const before = tf.memory().numTensors;
+    const x = tf.tensor4d(xs, problem.x);
+    const filter = tf.tensor4d(filters, problem.filter);
+    const dy = tf.tensor(truth.dy, truth.shape);
+    const { groups, stride, pad } = problem;
+    const run = (...[a, b]: tf.Tensor[]): tf.Tensor => groupedConv2d(a as tf.Tensor4D, b as tf.Tensor4D, groups, stride, pad);
+    const y = run(x, filter);
+    expect(y.shape).toEqual(truth.shape);
+    // Sums of up to 216 products of numbers below 1.
+    expect(maxDifference(await readBack(y), truth.y)).toBeLessThan(1e-5);
+    const gradients = tf.grads(run)([x, filter], dy);
+    expect(maxDifference(await gradients[0].data(), truth.dx)).toBeLessThan(1e-5);
+    expect(maxDifference(await gradients[1].data(), truth.dFilter)).toBeLessThan(1e-5);
+    tf.dispose([x, filter, dy, y, ...gradients]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
