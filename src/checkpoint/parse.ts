@@ -6,6 +6,7 @@ import type { PickleGlobal } from './pickle.js';
 import { readPth } from './pth.js';
 import { pythonGlobals } from './python_globals.js';
 import { parseSafetensors } from './parse_safetensors.js';
+import { convertTorchvision, isTorchvision } from './torchvision_names.js';
 import { TensorData } from './tensor_data.js';
 
 export type { CheckpointTensor } from './tensor_data.js';
@@ -38,7 +39,8 @@ export function parseCheckpoint(bytes: Uint8Array, source: string, options: { ow
   try {
     if (bytes[0] === 0x50 && bytes[1] === 0x4b) return fromObject(readPth(bytes, source), source, 'pth');
     if (bytes[0] === 0x80) return fromPickle(bytes, source, options.ownsBytes ?? false);
-    if (looksLikeSafetensors(bytes)) return { source, format: 'safetensors', ...parseSafetensors(bytes, source), ignored: [] };
+    if (looksLikeSafetensors(bytes))
+      return inDetectron2Names({ source, format: 'safetensors', ...parseSafetensors(bytes, source), ignored: [] });
   } catch (error) {
     if (error instanceof CheckpointError && !error.message.startsWith(source))
       throw new CheckpointError(`${source}: ${error.message}.`, { cause: error });
@@ -82,7 +84,14 @@ function fromObject(root: unknown, source: string, format: CheckpointFormat): Ch
   if (tensors.size === 0) throw new CheckpointError(`${source}: holds no tensors.`);
   if (format !== 'pth' && inner === undefined && [...tensors.keys()].every((name) => !name.includes('.')))
     return fromBlobs(model, new Map(), source);
-  return { source, format, tensors: withoutModulePrefix(tensors), metadata, ignored };
+  return inDetectron2Names({ source, format, tensors: withoutModulePrefix(tensors), metadata, ignored });
+}
+
+/** torchvision's detectors have names, and an order of classes, of their own. */
+function inDetectron2Names(checkpoint: Checkpoint): Checkpoint {
+  if (!isTorchvision(checkpoint.tensors)) return checkpoint;
+  const { tensors, metadata } = convertTorchvision(checkpoint.tensors);
+  return { ...checkpoint, tensors, metadata: { ...metadata, ...checkpoint.metadata } };
 }
 
 function fromBlobs(blobs: Map<unknown, unknown>, root: Map<unknown, unknown>, source: string): Checkpoint {

@@ -36,7 +36,7 @@ export function register(program: Command): void {
     .option('--results <file>', 'COCO results JSON: a list of detections')
     .option('--model <name|folder>', 'a model of the zoo, or a folder with config.yaml and one weight file')
     .option('--config <file>', 'a Detectron2 config or a name of the zoo, with --weights')
-    .option('--weights <file>', 'a weight file (.pkl, .pth, .safetensors), with --config')
+    .option('--weights <file>', "a weight file (.pkl, .pth, .safetensors), with --config; torchvision's .pth without")
     .requiredOption('--json-file <file>', 'COCO annotation JSON')
     .option(
       '--images <folder>',

@@ -33,15 +33,14 @@ export async function loadPredictor(
   }
 }
 
-/** `--model`, or `--config` with `--weights`; the model that ships where none is named. */
+/** `--model`, or `--weights` with `--config` (without, where the weights tell it); the model that ships where none is named. */
 export async function modelSource({ model, config, weights }: Omit<ModelFlags, 'device'>): Promise<ModelSource> {
   if (model !== undefined) {
     if (config !== undefined || weights !== undefined) throw new ArgumentError('--model goes without --config and --weights.');
     return model;
   }
-  if (config !== undefined && weights !== undefined) return { config, weights };
-  if (config !== undefined || weights !== undefined)
-    throw new ArgumentError('--config and --weights go together; give both, or --model.');
+  if (weights !== undefined) return { weights, ...(config === undefined ? {} : { config }) };
+  if (config !== undefined) throw new ArgumentError('--config goes with --weights; give both, or --model.');
   const { shippedModelFolder } = await import('../model_zoo/shipped_model.js');
   return shippedModelFolder();
 }

@@ -2,14 +2,13 @@ import type { Config } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
-import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
 import { CocoEvaluator } from '../evaluation/coco_evaluator.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
 import { instancesOf } from '../structures/detected_instances.js';
 import { Prediction } from '../structures/prediction.js';
 import { type BatchPredictor, predictDataset } from './predict_dataset.js';
-import { swapRedBlue } from './pixel_input.js';
+import { networkInput } from './network_input.js';
 import type { AboutModel } from './training_checkpoint.js';
 
 /** Detects objects in one RGB picture with a model that is still being trained (not folded). */
@@ -19,15 +18,14 @@ export async function detect(
   config: Config,
   classNames: readonly string[],
 ): Promise<Prediction> {
-  const { MIN_SIZE_TEST, MAX_SIZE_TEST, FORMAT } = config.INPUT;
-  const [height, width] =
-    MIN_SIZE_TEST > 0
-      ? resizeShortestEdgeShape(image.height, image.width, MIN_SIZE_TEST, MAX_SIZE_TEST)
-      : [image.height, image.width];
-  const data = height === image.height && width === image.width ? image.data : resizeBilinear(image, height, width);
-  const { instances, times } = await model.infer([{ data: FORMAT === 'RGB' ? data : swapRedBlue(data), height, width }]);
-  const found = postprocess(instances[0], [height, width], [image.height, image.width]);
-  return new Prediction(instancesOf(found, image, classNames), image, { decode: 0, resize: 0, ...times });
+  const input = networkInput(image, config);
+  const { instances, times } = await model.infer([input]);
+  const found = postprocess(instances[0], [input.height, input.width], [image.height, image.width]);
+  return new Prediction(instancesOf(found, image, classNames, config.MODEL.CONVENTIONS), image, {
+    decode: 0,
+    resize: 0,
+    ...times,
+  });
 }
 
 /**

@@ -1,21 +1,23 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readCheckpoint } from '../checkpoint/read.js';
+import { type Checkpoint, readCheckpoint } from '../checkpoint/read.js';
 import { type Config, publishedConfigNames, publishedName, resolveConfig } from '../config/index.js';
 import { CheckpointError, ZooError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import { assembleModel, type LoadedModel } from './assemble_model.js';
+import { configOfWeights } from './config_of_weights.js';
 
 export type { LoadedModel } from './assemble_model.js';
 
 /** A config (zoo name, YAML file or tree) and a weight file of any format that `convert` reads. */
 export interface ModelFiles {
-  readonly config: string | Config;
+  /** May be left out where the weights tell it: those of torchvision's detectors. */
+  readonly config?: string | Config;
   /** A path, a zoo name, or an address (`https://`, `detectron2://`, `catalog://`). */
   readonly weights: string;
 }
 
-/** A zoo name, a folder with `config.yaml` and one weight file, or both named. */
+/** A zoo name, a folder with `config.yaml` and one weight file, both named, or a weight file that tells its configuration. */
 export type ModelSource = string | ModelFiles;
 
 export interface LoadModelOptions {
@@ -34,10 +36,25 @@ const WEIGHT_FILE = /\.(safetensors|pkl|pth)$/;
 /** Finds, reads and checks a model's files, builds it on the running backend and gives it its weights. */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<LoadedModel> {
   const { config, weights } = await findFiles(source, options);
-  return assembleModel(await readCheckpoint(weights), config);
+  const checkpoint = await readCheckpoint(weights);
+  if (!config) return assembleModel(checkpoint, ownConfig(checkpoint, options));
+  const { conventions } = checkpoint.metadata;
+  if (conventions !== undefined && conventions !== config.MODEL.CONVENTIONS)
+    options.onWarning?.(
+      `${weights} was made by ${conventions}, the configuration says MODEL.CONVENTIONS ${config.MODEL.CONVENTIONS}: results will differ a little from ${conventions}'s.`,
+    );
+  return assembleModel(checkpoint, config);
 }
 
-async function findFiles(source: ModelSource, options: LoadModelOptions): Promise<{ config: Config; weights: string }> {
+function ownConfig(checkpoint: Checkpoint, { overrides }: LoadModelOptions): Config {
+  const config = configOfWeights(checkpoint, overrides);
+  if (config) return config;
+  throw new CheckpointError(
+    `${checkpoint.source}: these weights do not tell their configuration, as those of torchvision's detectors do; give the one that they were made with (--config).`,
+  );
+}
+
+async function findFiles(source: ModelSource, options: LoadModelOptions): Promise<{ config?: Config; weights: string }> {
   const configOf = (name: string): Config => {
     const { config, warnings } = resolveConfig(name, options.overrides);
     for (const line of warnings) options.onWarning?.(line);
@@ -45,7 +62,7 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
   };
   if (typeof source !== 'string') {
     const config = typeof source.config === 'string' ? configOf(source.config) : source.config;
-    return { config, weights: await localWeights(source.weights, options) };
+    return { ...(config ? { config } : {}), weights: await localWeights(source.weights, options) };
   }
   const folder = await stat(source).catch(() => undefined);
   if (folder?.isDirectory()) {
@@ -58,6 +75,7 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
     }
     return { config: configOf(join(source, 'config.yaml')), weights: join(source, files[0]) };
   }
+  if (folder?.isFile() && WEIGHT_FILE.test(source)) return { weights: source };
   const name = publishedName(source);
   if (!name) {
     const near = nearestNames(source, publishedConfigNames()).join(', ');

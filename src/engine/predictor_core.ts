@@ -3,7 +3,6 @@ import type { BackendInfo } from '../backends/device.js';
 import type { LoadReport } from '../checkpoint/load.js';
 import type { Config } from '../config/schema.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
-import { resizeBilinear, resizeShortestEdgeShape } from '../data/resize/resize.js';
 import { compilesPrograms } from '../backends/compiled_programs.js';
 import { BackendError } from '../errors.js';
 import type { Inference, InferenceOptions, MetaArchitecture } from '../meta_arch/meta_architecture.js';
@@ -13,7 +12,8 @@ import type { InputImage } from '../structures/image_list.js';
 import type { LoadedModel } from './assemble_model.js';
 import { type Bucket, bucketFor, inputBuckets } from './input_buckets.js';
 import { pixelResults } from './pixel_results.js';
-import { type RawPixels, swapRedBlue } from './pixel_input.js';
+import { networkInput } from './network_input.js';
+import type { RawPixels } from './pixel_input.js';
 
 export interface PredictOptions {
   /** Stops between stages with the signal's reason. */
@@ -104,7 +104,8 @@ export abstract class PredictorCore<I, R> {
   /** The sizes that inputs are padded to; none where that saves nothing. */
   private buckets(): Bucket[] {
     const { MIN_SIZE_TEST, MAX_SIZE_TEST } = this.config.INPUT;
-    if (!compilesPrograms() || MIN_SIZE_TEST === 0) return [];
+    // torchvision's anchors depend on the padding.
+    if (!compilesPrograms() || MIN_SIZE_TEST === 0 || this.config.MODEL.CONVENTIONS === 'torchvision') return [];
     return inputBuckets(MIN_SIZE_TEST, MAX_SIZE_TEST, this.model.options.backbone.sizeDivisibility);
   }
 
@@ -115,7 +116,7 @@ export abstract class PredictorCore<I, R> {
     for (const input of inputs) images.push(await this.read(input, options));
     options.signal?.throwIfAborted();
     const decoded = performance.now();
-    const resized = images.map((image) => this.resize(image));
+    const resized = images.map((image) => networkInput(image, this.config));
     const prepared = performance.now();
     const largest = (side: 'height' | 'width'): number => Math.max(...resized.map((image) => image[side]));
     const leastSize = bucketFor(this.buckets(), largest('height'), largest('width'));
@@ -128,22 +129,9 @@ export abstract class PredictorCore<I, R> {
     const stages: StageMilliseconds = { decode: decoded - start, resize: prepared - decoded, ...times };
     return images.map((image, i) => {
       const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width]);
-      const objects = instancesOf(found, image, this.classNames);
+      const objects = instancesOf(found, image, this.classNames, this.config.MODEL.CONVENTIONS);
       return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config));
     });
-  }
-
-  private resize(image: Image): InputImage {
-    const { MIN_SIZE_TEST, MAX_SIZE_TEST, FORMAT } = this.config.INPUT;
-    const [height, width] =
-      MIN_SIZE_TEST > 0
-        ? resizeShortestEdgeShape(image.height, image.width, MIN_SIZE_TEST, MAX_SIZE_TEST)
-        : [image.height, image.width];
-    const isSameSize = height === image.height && width === image.width;
-    const data = isSameSize ? image.data : resizeBilinear(image, height, width);
-    if (FORMAT === 'RGB') return { data, height, width };
-    // The caller's pixels are left as they are; a resized copy is ours.
-    return { data: swapRedBlue(data, isSameSize ? new Uint8Array(data.length) : data), height, width };
   }
 
   private assertUsable(): void {

@@ -150,10 +150,14 @@ export class ProposalNetwork extends MetaArchitecture implements TrainableModel 
 
   private traceFirstStage(features: FeatureMaps, { logits, deltas }: RpnOutputs, trace: Trace): void {
     for (const [name, map] of Object.entries(features)) trace(`features.${name}`, map);
+    const generator = this.options.proposalGenerator.options.anchorGenerator.forMaps(
+      logits.map(({ shape }) => ({ height: shape[1], width: shape[2] })),
+    );
     logits.forEach((map, level) => {
       trace(`rpn.logits.${level}`, map);
       trace(`rpn.deltas.${level}`, deltas[level]);
-      const anchors = this.options.proposalGenerator.options.anchorGenerator.level(level, map.shape[1], map.shape[2]);
+      const [, height, width] = map.shape;
+      const anchors = generator.level(level, height, width);
       traceArray(trace, `anchors.${level}`, anchors, [anchors.length / 4, 4]);
     });
   }

@@ -1,5 +1,5 @@
 import { batchedNms } from '../ops/nms/nms.js';
-import { clipBox, isFiniteBox } from '../rpn/find_top_proposals.js';
+import { clipBox, isFiniteBox, isLargerThan } from '../rpn/find_top_proposals.js';
 
 export interface DetectionSelection {
   /** Detections need a score above this. */
@@ -7,6 +7,8 @@ export interface DetectionSelection {
   readonly nmsThreshold: number;
   /** Detections per image; -1 keeps all. */
   readonly topK: number;
+  /** Boxes with a side of at most this (input pixels, after clipping) are dropped before suppression; all are kept where it is not given. */
+  readonly minBoxSize?: number;
 }
 
 /** Boxes, scores and classes of one image, best first. */
@@ -31,7 +33,7 @@ export function fastRcnnInference(
   scores: Float32Array,
   rows: number,
   imageSize: readonly [number, number],
-  { scoreThreshold, nmsThreshold, topK }: DetectionSelection,
+  { scoreThreshold, nmsThreshold, topK, minBoxSize }: DetectionSelection,
 ): Detections {
   const columns = rows === 0 ? 1 : scores.length / rows;
   const boxColumns = rows === 0 ? 4 : boxes.length / rows;
@@ -46,14 +48,23 @@ export function fastRcnnInference(
   const candidateBoxes = new Float32Array(found.length * 4);
   const candidateScores = new Float32Array(found.length);
   const candidateClasses = new Int32Array(found.length);
-  found.forEach(({ row, label }, i) => {
+  let candidates = 0;
+  for (const candidate of found) {
+    const { row, label } = candidate;
     const from = row * boxColumns + (boxColumns === 4 ? 0 : 4 * label);
-    candidateBoxes.set(boxes.subarray(from, from + 4), i * 4);
-    clipBox(candidateBoxes, i * 4, imageSize);
-    candidateScores[i] = scores[row * columns + label];
-    candidateClasses[i] = label;
-  });
-  const all = batchedNms(candidateBoxes, candidateScores, candidateClasses, nmsThreshold);
+    candidateBoxes.set(boxes.subarray(from, from + 4), candidates * 4);
+    clipBox(candidateBoxes, candidates * 4, imageSize);
+    if (minBoxSize !== undefined && !isLargerThan(candidateBoxes, candidates * 4, minBoxSize)) continue;
+    candidateScores[candidates] = scores[row * columns + label];
+    candidateClasses[candidates] = label;
+    found[candidates++] = candidate;
+  }
+  const all = batchedNms(
+    candidateBoxes.subarray(0, candidates * 4),
+    candidateScores.subarray(0, candidates),
+    candidateClasses.subarray(0, candidates),
+    nmsThreshold,
+  );
   const keep = topK >= 0 ? all.subarray(0, topK) : all;
   const result = {
     boxes: new Float32Array(keep.length * 4),

@@ -78,6 +78,8 @@ export class StandardRoiHeads extends RoiHeads {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
+        // torchvision keeps sides from 1e-2 on; this lies between the float32 of that name and the one before it.
+        ...(cfg.MODEL.CONVENTIONS === 'torchvision' ? { minBoxSize: 9.999999e-3 } : {}),
       },
       training: {
         sampling: {

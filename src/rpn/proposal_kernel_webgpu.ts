@@ -96,7 +96,7 @@ function decode(
   { anchors, transform, selection }: ProposalAttributes,
 ): void {
   const [images, height, width, perLocation] = logits.shape;
-  const { offset, stride } = anchors.grid(level);
+  const { offset, strideX, strideY } = anchors.grid(level);
   const cells = backend.makeTensorInfo([anchors.cellAnchors[level].length], 'float32', anchors.cellAnchors[level].slice());
   const [wx, wy, ww, wh] = transform.weights;
   const k = chosen.shape[1];
@@ -112,8 +112,8 @@ function decode(
         let cell = anchor % uniforms.perLocation;
         let location = anchor / uniforms.perLocation;
         let source = image * uniforms.length + anchor;
-        let x = (f32(location % uniforms.gridWidth) + uniforms.offset) * uniforms.stride;
-        let y = (f32(location / uniforms.gridWidth) + uniforms.offset) * uniforms.stride;
+        let x = (f32(location % uniforms.gridWidth) + uniforms.offset) * uniforms.strideX;
+        let y = (f32(location / uniforms.gridWidth) + uniforms.offset) * uniforms.strideY;
         let a = vec4<f32>(cells[4 * cell], cells[4 * cell + 1], cells[4 * cell + 2], cells[4 * cell + 3]) + vec4<f32>(x, y, x, y);
         let size = a.zw - a.xy;
         let centre = a.xy + 0.5 * size;
@@ -147,7 +147,8 @@ function decode(
       first: i32(first),
       level: i32(level),
       offset: f32(offset),
-      stride: f32(stride),
+      strideX: f32(strideX),
+      strideY: f32(strideY),
       wx: f32(wx),
       wy: f32(wy),
       ww: f32(ww),

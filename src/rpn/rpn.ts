@@ -66,20 +66,25 @@ export class Rpn extends Module {
         nmsThreshold: rpn.NMS_THRESH,
         preNmsTopK: rpn.PRE_NMS_TOPK_TEST,
         postNmsTopK: rpn.POST_NMS_TOPK_TEST,
-        minBoxSize: generator.MIN_SIZE,
+        minBoxSize: Rpn.minBoxSize(cfg),
       },
       training: Rpn.trainingFromConfig(cfg),
     });
   }
 
+  /** torchvision keeps sides from 1e-3 on; no float32 lies between the double and the float32 of that name. */
+  private static minBoxSize({ MODEL }: Config): number {
+    return MODEL.CONVENTIONS === 'torchvision' ? 1e-3 : MODEL.PROPOSAL_GENERATOR.MIN_SIZE;
+  }
+
   private static trainingFromConfig(cfg: Config): RpnTrainingOptions {
-    const { RPN: rpn, PROPOSAL_GENERATOR: generator } = cfg.MODEL;
+    const { RPN: rpn } = cfg.MODEL;
     return {
       selection: {
         nmsThreshold: rpn.NMS_THRESH,
         preNmsTopK: rpn.PRE_NMS_TOPK_TRAIN,
         postNmsTopK: rpn.POST_NMS_TOPK_TRAIN,
-        minBoxSize: generator.MIN_SIZE,
+        minBoxSize: Rpn.minBoxSize(cfg),
         mustBeFinite: true,
       },
       sampling: {
@@ -125,7 +130,8 @@ export class Rpn extends Module {
     selection = this.options.selection,
   ): tf.Tensor2D | undefined {
     if (!hasProposalKernel()) return undefined;
-    const { anchorGenerator: anchors, transform } = this.options;
+    const { transform } = this.options;
+    const anchors = this.options.anchorGenerator.forMaps(sizesOf(logits));
     return selectProposals(logits, deltas, { anchors, transform, selection, imageSizes });
   }
 
@@ -142,22 +148,24 @@ export class Rpn extends Module {
     const onDevice = this.proposeOnDevice(outputs, imageSizes, selection);
     if (onDevice) return readProposals(onDevice, imageSizes.length).finally(() => onDevice.dispose());
     const { logits, deltas } = outputs;
-    const levels: LevelSize[] = logits.map(({ shape }) => ({ height: shape[1], width: shape[2] }));
+    const levels: LevelSize[] = sizesOf(logits);
     const batch = imageSizes.length;
     const flat = tf.tidy(() => tf.concat([...logits, ...deltas].map((map) => tf.reshape(map, [batch, -1])), 1)); // prettier-ignore
     const values = await readBack(flat);
     flat.dispose();
     const perImage = values.length / batch;
-    const { anchorGenerator, transform } = this.options;
+    const { transform } = this.options;
+    const anchors = this.options.anchorGenerator.forMaps(levels);
     return imageSizes.map((size, i) =>
-      findTopProposals(values.subarray(i * perImage, (i + 1) * perImage), levels, size, anchorGenerator, transform, selection),
+      findTopProposals(values.subarray(i * perImage, (i + 1) * perImage), levels, size, anchors, transform, selection),
     );
   }
 
   /** Anchors of all levels for maps of these outputs' sizes, [total, 4]. */
   anchorsOf({ logits }: RpnOutputs): Float32Array<ArrayBuffer> {
-    const { anchorGenerator } = this.options;
-    const levels = logits.map(({ shape }, level) => anchorGenerator.level(level, shape[1], shape[2]));
+    const sizes = sizesOf(logits);
+    const anchors = this.options.anchorGenerator.forMaps(sizes);
+    const levels = sizes.map(({ height, width }, level) => anchors.level(level, height, width));
     const all = new Float32Array(levels.reduce((sum, { length }) => sum + length, 0));
     let at = 0;
     for (const level of levels) {
@@ -189,6 +197,10 @@ export class Rpn extends Module {
   ): { loss_rpn_cls: tf.Scalar; loss_rpn_loc: tf.Scalar } {
     return rpnLosses(outputs, anchors, labelled, this.options.transform, this.options.training.loss);
   }
+}
+
+function sizesOf(maps: readonly tf.Tensor4D[]): LevelSize[] {
+  return maps.map(({ shape }) => ({ height: shape[1], width: shape[2] }));
 }
 
 /** Reads what `proposeOnDevice` gave. @param proposals [R, 6] */

@@ -3,6 +3,7 @@ import { rleToString } from '../data/rle/rle.js';
 import type { RawInstances } from '../roi_heads/roi_heads.js';
 import type { SemanticMap } from '../meta_arch/meta_architecture.js';
 import type { PanopticMap } from '../semantic/combine_panoptic.js';
+import { padMask } from '../ops/mask_paste/torchvision.js';
 import { InstanceMask } from './masks/lazy_mask.js';
 
 /** A box as (x0, y0, x1, y1) in pixels of the picture. */
@@ -106,18 +107,30 @@ export abstract class DetectedInstances implements Iterable<Instance> {
  * What a model found, as plain values.
  * @param found in the frame of the picture
  * @param size  of the picture
+ * @param conventions whose rule of pasting masks holds
  */
 export function instancesOf(
   found: RawInstances,
   size: { readonly height: number; readonly width: number },
   classNames: readonly string[],
+  conventions = 'detectron2',
 ): Instance[] {
   const area = found.masks ? found.masks.size ** 2 : 0;
   return Array.from(found.scores, (score, i): Instance => {
     const box: BoxXyxy = [found.boxes[i * 4], found.boxes[i * 4 + 1], found.boxes[i * 4 + 2], found.boxes[i * 4 + 3]];
     const classIndex = found.classes[i];
-    const mask =
-      found.masks && new InstanceMask(found.masks.probabilities.subarray(i * area, (i + 1) * area), box, size.height, size.width);
+    const mask = found.masks && maskOf(found.masks.probabilities.subarray(i * area, (i + 1) * area), box, size, conventions);
     return { className: classNames[classIndex] ?? `class ${classIndex}`, classIndex, score, box, mask };
   });
+}
+
+function maskOf(
+  probabilities: Float32Array,
+  box: BoxXyxy,
+  { height, width }: { readonly height: number; readonly width: number },
+  conventions: string,
+): InstanceMask {
+  if (conventions !== 'torchvision') return new InstanceMask(probabilities, box, height, width);
+  const padded = padMask(probabilities, box);
+  return new InstanceMask(padded.probabilities, padded.box, height, width);
 }

@@ -1,9 +1,9 @@
 import { ArgumentError } from '../errors.js';
 
-/** A picture as the network takes it: uint8, interleaved, in the channel order of the config. */
+/** A picture as the network takes it: interleaved, in the channel order of the config. */
 export interface InputImage {
-  /** [H, W, 3] */
-  readonly data: Uint8Array;
+  /** [H, W, 3], 0..255; as floats where the resize does not round. */
+  readonly data: Uint8Array | Float32Array;
   readonly height: number;
   readonly width: number;
 }
@@ -45,6 +45,10 @@ export function makeImageList(
         `An image of ${image.height}x${image.width} has ${image.data.length} bytes; expected ${image.height * image.width * 3} (three channels).`,
       );
     }
+    if (image.data instanceof Float32Array) {
+      normaliseFloats(image as InputImage & { data: Float32Array }, mean, std, values, n * height * width * 3, width);
+      return;
+    }
     let from = 0;
     for (let y = 0; y < image.height; y++) {
       let to = ((n * height + y) * width) * 3; // prettier-ignore
@@ -56,4 +60,17 @@ export function makeImageList(
     }
   });
   return { values, shape: [images.length, height, width, 3], imageSizes: images.map((image) => [image.height, image.width]) };
+}
+
+function normaliseFloats(
+  { data, height, width }: { data: Float32Array; height: number; width: number },
+  mean: readonly number[],
+  std: readonly number[],
+  values: Float32Array,
+  at: number,
+  paddedWidth: number,
+): void {
+  for (let y = 0, from = 0; y < height; y++)
+    for (let x = 0, to = at + y * paddedWidth * 3; x < width; x++)
+      for (let c = 0; c < 3; c++) values[to++] = (data[from++] - mean[c]) / std[c];
 }

@@ -25,7 +25,7 @@ export interface PlainPrediction {
   scores: number[];
   boxes: Instance['box'][];
   /** [D, M, M], or none. */
-  masks: { size: number; probabilities: Float32Array } | undefined;
+  masks: { size: number; probabilities: Float32Array; boxes: number[][] } | undefined;
 }
 
 /** What a worker's device holds. */
@@ -60,7 +60,7 @@ export function toPlain({ instances, image, times, pixels }: DetectedInstances):
     classIndices: instances.map(({ classIndex }) => classIndex),
     scores: instances.map(({ score }) => score),
     boxes: instances.map(({ box }) => box),
-    masks: size > 0 ? { size, probabilities } : undefined,
+    masks: size > 0 ? { size, probabilities, boxes: instances.map(({ mask }) => Array.from(mask!.box)) } : undefined,
   };
 }
 
@@ -75,7 +75,7 @@ export function fromPlain({ image, classNames, classIndices, scores, boxes, mask
       masks &&
       new InstanceMask(
         masks.probabilities.subarray(i * masks.size ** 2, (i + 1) * masks.size ** 2),
-        boxes[i],
+        masks.boxes[i],
         image.height,
         image.width,
       ),
