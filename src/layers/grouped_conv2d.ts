@@ -5,7 +5,7 @@ import { directGroupedConv2d, hasGroupedConv2d } from '../ops/grouped_conv2d/gro
 const PACK_CHANNELS = 32;
 
 /**
- * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (webgpu), or groups packed into dense convolutions with block-diagonal
+ * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (cpu, webgpu), or groups packed into dense convolutions with block-diagonal
  * kernels. Each has gradients.
  * @param x      [N, H, W, C]
  * @param kernel [kh, kw, C / groups, K]

@@ -5,6 +5,7 @@ import {
   GROUPED_CONV2D_INPUT_GRAD,
   type GroupedConvAttributes,
 } from './kernel_names.js';
+import './cpu.js';
 import './webgpu.js';
 
 tf.registerGradient({
