@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { BackendError } from '../errors.js';
+import { guardWasmMemory } from './wasm_memory.js';
 import './kernels/wasm_training.js';
 
 const inNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
@@ -35,6 +36,7 @@ export async function startWasm(): Promise<string> {
       'device wasm: the WebAssembly module of @tensorflow/tfjs-backend-wasm does not start. Run `npm install` again.',
       { cause },
     );
+  guardWasmMemory();
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   return `WebAssembly ${simd ? 'with' : 'without'} SIMD, ${inNode ? 'one thread' : 'threads as the page allows'}`;
 }

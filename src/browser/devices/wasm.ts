@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import { guardWasmMemory } from '../../backends/wasm_memory.js';
 import { BackendError } from '../../errors.js';
 
 /** Bundlers see these addresses and bring the files along. */
@@ -33,6 +34,7 @@ export async function startWasm(): Promise<string> {
       `device wasm: WebAssembly does not start. A Content-Security-Policy must allow 'wasm-unsafe-eval', and ${FILES['tfjs-backend-wasm-simd.wasm'].href} must be reachable.`,
       { cause },
     );
+  guardWasmMemory();
   const [simd, threads] = await Promise.all([
     tf.env().getAsync('WASM_HAS_SIMD_SUPPORT'),
     tf.env().getAsync('WASM_HAS_MULTITHREAD_SUPPORT'),
