@@ -103,10 +103,6 @@ export function unsupportedSettings(cfg: Config): string[] {
 /** What of a configuration predicts here but does not train, a line each; empty where training gives Detectron2's losses. */
 export function untrainableSettings({ MODEL }: Config): string[] {
   const lines: string[] = [];
-  if (!['GeneralizedRCNN', 'ProposalNetwork'].includes(MODEL.META_ARCHITECTURE))
-    lines.push(`MODEL.META_ARCHITECTURE: ${MODEL.META_ARCHITECTURE} (GeneralizedRCNN and ProposalNetwork train).`);
-  if (MODEL.META_ARCHITECTURE === 'GeneralizedRCNN' && MODEL.ROI_HEADS.NAME === 'CascadeROIHeads')
-    lines.push(`MODEL.ROI_HEADS.NAME: ${MODEL.ROI_HEADS.NAME} (StandardROIHeads and Res5ROIHeads train).`);
   if (MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES)
     lines.push('MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES: true (masks are learnt on the proposals; set it to false).');
   return lines;

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { Tape } from '../autodiff/tape.js';
 import { ArgumentError } from '../errors.js';
-import type { BatchLosses, HostTrace, TrainableModel } from '../meta_arch/training_pass.js';
+import type { BatchLosses, HostTrace, TrainableModel, TrainingPass } from '../meta_arch/training_pass.js';
 import { readBack } from '../ops/read_back.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingSample } from '../structures/training_sample.js';
@@ -75,7 +75,7 @@ export async function lossValues(
   samples: readonly TrainingSample[],
   order: Permutations,
 ): Promise<LossValues> {
-  const batch = await forward(model, samples, order, {}, (part) => part());
+  const batch = await forward(model, samples, order, { measuresOnly: true }, (part) => part());
   try {
     return await readLosses(batch);
   } finally {
@@ -87,11 +87,11 @@ function forward(
   model: TrainableModel,
   samples: readonly TrainingSample[],
   order: Permutations,
-  { trace }: LossOptions,
+  { trace, measuresOnly = false }: Pick<TrainingPass, 'trace' | 'measuresOnly'>,
   record: <T>(part: () => T) => T,
 ): Promise<BatchLosses> {
   if (samples.length === 0) throw new ArgumentError('The batch is empty; expected at least one sample.');
-  return model.computeLosses(samples, { record, order, ...(trace ? { trace } : {}) });
+  return model.computeLosses(samples, { record, order, measuresOnly, ...(trace ? { trace } : {}) });
 }
 
 /** Reads losses and metrics back in one piece. */

@@ -17,8 +17,9 @@ export interface BatchSource {
   readonly state: unknown;
 }
 
-/** What the trainer asks of a model: its weights by name. */
-export type TrainableModel = Pick<MetaArchitecture, 'modelParameters'>;
+/** What the trainer asks of a model: its weights by name, and what else a checkpoint keeps. */
+export type TrainableModel = Pick<MetaArchitecture, 'modelParameters'> &
+  Partial<Pick<MetaArchitecture, 'trainingState' | 'restoreTrainingState'>>;
 
 /** Losses and gradients of a batch: `lossGradients` for the models here. */
 export type LossFunction<M extends TrainableModel> = (

@@ -29,6 +29,8 @@ export interface TrainingState {
   readonly batches: unknown;
   readonly random: RandomState;
   readonly averageSteps: number;
+  /** What the model goes on with besides its weights, where there is something. */
+  readonly model?: unknown;
   readonly hooks: Readonly<Record<string, unknown>>;
 }
 
@@ -72,6 +74,7 @@ export async function writeTrainingCheckpoint(path: string, trainer: Trainer, ab
     batches: batches.state,
     random: random.state,
     averageSteps: average?.steps ?? 0,
+    ...(model.trainingState === undefined ? {} : { model: model.trainingState }),
     hooks: Object.fromEntries(hooks) as Record<string, unknown>,
   };
   await writeSafetensors(path, tensors, {
@@ -132,6 +135,7 @@ export function restoreTrainer(trainer: Trainer, { checkpoint, state }: { checkp
     if (name.startsWith('optimizer.'))
       slots.set(name.slice('optimizer.'.length), { shape: tensor.shape, values: tensor.toFloat32() });
   optimizer.restore(slots);
+  if (state.model !== undefined) model.restoreTrainingState?.(state.model);
   for (const hook of trainer.hooks)
     if (hook.name !== undefined && hook.name in state.hooks) hook.restore?.(state.hooks[hook.name]);
   trainer.iteration = state.iteration;

@@ -3,7 +3,7 @@ import type { CocoDataset } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
 import { type TrainLoader, trainSamplesFromConfig } from '../data/loader/index.js';
 import { Random } from '../data/random.js';
-import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { detect, evaluateModel } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
@@ -27,7 +27,7 @@ const SHOWN_PICTURES = 4;
 export function hooksOf(
   { output, validation, hooks = [], lastHooks = [], writers = [], logPeriod = 20 }: TrainingRunOptions,
   about: AboutModel,
-  model: ProposalNetwork,
+  model: MetaArchitecture,
   judged: CocoDataset | undefined,
   shown: readonly string[],
   print: (line: string) => void,
@@ -73,7 +73,7 @@ export function shownPictures(judged: CocoDataset | undefined, validation: CocoF
   return files.slice(0, SHOWN_PICTURES);
 }
 
-async function predictSome(model: ProposalNetwork, files: readonly string[], about: AboutModel): Promise<ReportPicture[]> {
+async function predictSome(model: MetaArchitecture, files: readonly string[], about: AboutModel): Promise<ReportPicture[]> {
   const pictures: ReportPicture[] = [];
   for (const file of files) {
     const found = await detect(model, await readImage(file, { format: 'RGB' }), about.config, about.classNames);
@@ -84,7 +84,7 @@ async function predictSome(model: ProposalNetwork, files: readonly string[], abo
 }
 
 /** Losses on some pictures of the validation set, unaugmented, at every evaluation; nothing where the config asks for none. */
-function validationLoss(model: ProposalNetwork, validation: CocoFiles, { config }: AboutModel): ValidationLoss[] {
+function validationLoss(model: MetaArchitecture, validation: CocoFiles, { config }: AboutModel): ValidationLoss[] {
   const { VALIDATION_LOSS_IMAGES: count, EVAL_PERIOD } = config.TEST;
   if (count <= 0) return [];
   const plain = structuredClone(config);

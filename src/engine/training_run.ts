@@ -12,7 +12,7 @@ import { readImage } from '../data/image_io/read_image.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
-import type { ProposalNetwork } from '../meta_arch/proposal_network.js';
+import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { backboneMismatches } from '../model_zoo/backbones.js';
 import { backboneOf } from '../model_zoo/fetch_weights.js';
 import type { Hook } from './hooks/hook.js';
@@ -70,8 +70,8 @@ export interface TrainingRunOptions {
 
 /** A run that is ready to start, or has ended. */
 export interface TrainingRun {
-  readonly trainer: Trainer<ProposalNetwork>;
-  readonly model: ProposalNetwork;
+  readonly trainer: Trainer<MetaArchitecture>;
+  readonly model: MetaArchitecture;
   readonly about: AboutModel;
   readonly loader: TrainLoader;
   /** Runs it. */
@@ -195,11 +195,11 @@ function machineMemory(): number {
 }
 
 /** @throws ConfigError for a model that has no losses here */
-function trainable(config: Config): ProposalNetwork {
+function trainable(config: Config): MetaArchitecture {
   const untrainable = untrainableSettings(config);
   if (untrainable.length > 0)
     throw new ConfigError(`This configuration predicts here but does not train: ${untrainable.join(' ')}`);
-  return buildModel(config) as ProposalNetwork;
+  return buildModel(config);
 }
 
 async function newestCheckpoint(output: string): ReturnType<typeof readTrainingCheckpoint> {
@@ -212,7 +212,7 @@ async function newestCheckpoint(output: string): ReturnType<typeof readTrainingC
 }
 
 async function startFrom(
-  model: ProposalNetwork,
+  model: MetaArchitecture,
   options: TrainingRunOptions,
   config: Config,
   random: Random,

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { sumInBlocks } from './sum_in_blocks.js';
 
 /** log(1 + e) for e in [0, 1], with full relative precision near 0, where log alone has none; not every backend has log1p right. */
-function log1p(e: tf.Tensor): tf.Tensor {
+export function log1p(e: tf.Tensor): tf.Tensor {
   const t = tf.div(e, tf.add(e, 2));
   const t2 = tf.square(t);
   let series: tf.Tensor = tf.fill(t.shape, 1 / 15);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import type { SampledProposals } from '../roi_heads/sample_proposals.js';
 import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
@@ -44,13 +45,23 @@ export class GeneralizedRcnn extends ProposalNetwork {
   }
 
   /** The losses of proposals and heads together. */
-  override async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+  override computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+    return this.learnInstances(samples, pass);
+  }
+
+  /** @param onFeatures sees the maps before the heads do, with the padded input's (height, width): for further branches on them */
+  protected async learnInstances(
+    samples: readonly TrainingSample[],
+    pass: TrainingPass,
+    onFeatures?: (features: FeatureMaps, paddedSize: readonly [number, number]) => void,
+  ): Promise<BatchLosses> {
     const { roiHeads } = this.options;
-    const { features, proposals, losses, metrics } = await this.learnProposals(samples, pass);
+    const { features, paddedSize, proposals, losses, metrics } = await this.learnProposals(samples, pass);
     try {
+      onFeatures?.(features, paddedSize);
       const sampled = roiHeads.sample(proposals, samples, pass.order);
       if (pass.trace) traceSampled(pass.trace, sampled);
-      const heads = pass.record(() => roiHeads.computeLosses(features, sampled, samples));
+      const heads = await roiHeads.learn(features, sampled, samples, pass);
       return {
         losses: { ...heads.losses, ...losses },
         metrics: { ...heads.metrics, ...metrics },

@@ -4,6 +4,8 @@ import { Module } from '../layers/module.js';
 import type { RawInstances } from '../roi_heads/roi_heads.js';
 import type { Trace } from '../rpn/rpn.js';
 import { type ImageList, type InputImage, makeImageList } from '../structures/image_list.js';
+import type { TrainingSample } from '../structures/training_sample.js';
+import type { BatchLosses, TrainableModel, TrainingPass } from './training_pass.js';
 
 export interface MetaArchitectureOptions {
   readonly backbone: Backbone;
@@ -51,7 +53,7 @@ export interface InferenceOptions {
 }
 
 /** A whole model: a backbone and what stands on it, from pictures to instances. */
-export abstract class MetaArchitecture extends Module {
+export abstract class MetaArchitecture extends Module implements TrainableModel {
   constructor(readonly options: MetaArchitectureOptions) {
     super();
     this.child('backbone', options.backbone);
@@ -59,6 +61,15 @@ export abstract class MetaArchitecture extends Module {
 
   /** Finds instances in resized pictures of any sizes, together. */
   abstract infer(images: readonly InputImage[], options?: InferenceOptions): Promise<Inference>;
+
+  abstract computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses>;
+
+  get trainingState(): unknown {
+    return undefined;
+  }
+
+  /** Sets what `trainingState` gave. */
+  restoreTrainingState(_state: unknown): void {}
 
   /** Models are driven by `infer`, not by `apply`: what they compute depends on values that come back from the device. */
   override call(): tf.Tensor {

@@ -3,13 +3,17 @@ import type { Config } from '../config/index.js';
 import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
 import { SemSegHead } from '../semantic/sem_seg_head.js';
 import type { InputImage } from '../structures/image_list.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { GeneralizedRcnn, type GeneralizedRcnnOptions } from './generalized_rcnn.js';
 import { type Inference, type InferenceOptions, traceInstances } from './meta_architecture.js';
 import { ProposalNetwork } from './proposal_network.js';
 import { inferSemantic } from './semantic_segmentor.js';
+import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface PanopticFpnOptions extends GeneralizedRcnnOptions {
   readonly semSegHead: SemSegHead;
+  /** Of the losses of the heads on regions. */
+  readonly instanceLossWeight: number;
 }
 
 /** Mask R-CNN and a semantic branch on one pyramid (Kirillov et al. 2019; Detectron2's `PanopticFPN`). */
@@ -23,7 +27,8 @@ export class PanopticFpn extends GeneralizedRcnn {
     const options = ProposalNetwork.optionsFromConfig(cfg);
     const { outShapes } = options.backbone;
     const roiHeads = buildRoiHeads(cfg, outShapes);
-    return new PanopticFpn({ ...options, roiHeads, semSegHead: SemSegHead.fromConfig(cfg, outShapes) });
+    const instanceLossWeight = cfg.MODEL.PANOPTIC_FPN.INSTANCE_LOSS_WEIGHT;
+    return new PanopticFpn({ ...options, roiHeads, semSegHead: SemSegHead.fromConfig(cfg, outShapes), instanceLossWeight });
   }
 
   /** Finds things and the class of every pixel; they are merged once the masks have their final size. */
@@ -43,5 +48,30 @@ export class PanopticFpn extends GeneralizedRcnn {
       tf.dispose(features);
       if (proposals instanceof tf.Tensor) proposals.dispose();
     }
+  }
+  override async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+    const { semSegHead, instanceLossWeight } = this.options;
+    let semantic: { loss_sem_seg: tf.Scalar } | undefined;
+    try {
+      const found = await this.learnInstances(samples, pass, (features, paddedSize) => {
+        const labels = semSegHead.paddedLabels(samples, paddedSize);
+        semantic = pass.record(() => semSegHead.computeLosses(features, labels));
+      });
+      if (instanceLossWeight !== 1) weighHeads(found.losses, instanceLossWeight, pass);
+      return { ...found, losses: { ...found.losses, ...semantic } };
+    } catch (error) {
+      if (semantic) tf.dispose(semantic);
+      throw error;
+    }
+  }
+}
+
+/** Multiplies the losses of the heads on regions, not those of the proposals. */
+function weighHeads(losses: Record<string, tf.Scalar>, weight: number, pass: TrainingPass): void {
+  for (const name of Object.keys(losses)) {
+    if (name.startsWith('loss_rpn_')) continue;
+    const plain = losses[name];
+    losses[name] = pass.record(() => tf.mul<tf.Scalar>(plain, weight));
+    plain.dispose();
   }
 }

@@ -15,7 +15,7 @@ import {
   type StageTimes,
   traceArray,
 } from './meta_architecture.js';
-import type { BatchLosses, TrainableModel, TrainingPass } from './training_pass.js';
+import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface ProposalNetworkOptions extends MetaArchitectureOptions {
   readonly proposalGenerator: Rpn;
@@ -33,13 +33,15 @@ export interface ProposedBatch {
 /** What the first half of a model gives in training; the owner disposes of the maps and the losses. */
 export interface LearntProposals {
   readonly features: FeatureMaps;
+  /** (height, width) of the padded input. */
+  readonly paddedSize: readonly [number, number];
   readonly proposals: Proposals[];
   readonly losses: { loss_rpn_cls: tf.Scalar; loss_rpn_loc: tf.Scalar };
   readonly metrics: Record<string, number>;
 }
 
 /** Backbone and region proposals (Ren et al. 2015; Detectron2's `ProposalNetwork`): boxes that may hold something, of no class. */
-export class ProposalNetwork extends MetaArchitecture implements TrainableModel {
+export class ProposalNetwork extends MetaArchitecture {
   constructor(override readonly options: ProposalNetworkOptions) {
     super(options);
     this.child('proposal_generator', options.proposalGenerator);
@@ -69,7 +71,7 @@ export class ProposalNetwork extends MetaArchitecture implements TrainableModel 
     return { instances, times: { ...times, heads: 0 } };
   }
 
-  async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+  override async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
     const { features, losses, metrics } = await this.learnProposals(samples, pass);
     tf.dispose(features);
     return { losses, metrics, pending: [] };
@@ -102,7 +104,7 @@ export class ProposalNetwork extends MetaArchitecture implements TrainableModel 
         'rpn/num_pos_anchors': perImage(({ foreground }) => foreground.length),
         'rpn/num_neg_anchors': perImage(({ background }) => background.length),
       };
-      return { features, proposals, losses, metrics };
+      return { features, paddedSize: [list.shape[1], list.shape[2]], proposals, losses, metrics };
     } catch (error) {
       tf.dispose(features);
       throw error;

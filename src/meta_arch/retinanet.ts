@@ -6,6 +6,7 @@ import { readBack } from '../ops/read_back.js';
 import { AnchorGenerator } from '../rpn/anchor_generator.js';
 import { Box2BoxTransform } from '../rpn/box_transform.js';
 import type { InputImage } from '../structures/image_list.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { buildBackbone } from './build_backbone.js';
 import {
   type Inference,
@@ -17,6 +18,8 @@ import {
 } from './meta_architecture.js';
 import { RetinaNetHead } from './retinanet_head.js';
 import { type DenseSelection, retinaNetInference } from './retinanet_inference.js';
+import { classifyAnchors, denseLosses, type DenseTrainingOptions, denseTrainingFromConfig } from './retinanet_training.js';
+import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface RetinaNetOptions extends MetaArchitectureOptions {
   readonly head: RetinaNetHead;
@@ -26,16 +29,20 @@ export interface RetinaNetOptions extends MetaArchitectureOptions {
   readonly transform: Box2BoxTransform;
   readonly numClasses: number;
   readonly selection: DenseSelection;
+  readonly training: DenseTrainingOptions;
 }
 
+/** Where the running mean of foreground anchors begins, and how much of it stays at a step; as in Detectron2. */
+const FIRST_NORMALIZER = 100;
+const NORMALIZER_MOMENTUM = 0.9;
+
 /** Class logits and box deltas of all levels, finest first. */
-export interface DenseOutputs {
-  readonly logits: tf.Tensor4D[];
-  readonly deltas: tf.Tensor4D[];
-}
+export type DenseOutputs = { logits: tf.Tensor4D[]; deltas: tf.Tensor4D[] };
 
 /** A one-stage detector (Lin et al. 2017b; Detectron2's `RetinaNet`): classes and boxes at every anchor of a pyramid. */
 export class RetinaNet extends MetaArchitecture {
+  private lossNormalizer = FIRST_NORMALIZER;
+
   constructor(override readonly options: RetinaNetOptions) {
     super(options);
     this.child('head', options.head);
@@ -73,6 +80,7 @@ export class RetinaNet extends MetaArchitecture {
         nmsThreshold: retina.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
       },
+      training: denseTrainingFromConfig(cfg),
     });
   }
 
@@ -99,6 +107,44 @@ export class RetinaNet extends MetaArchitecture {
     if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
     const times = { preprocess: prepared - start, proposals: computed - prepared, heads: performance.now() - computed };
     return { instances, times };
+  }
+
+  /** The losses are divided by a running mean of the foreground anchors, which a training step moves before use. */
+  override computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+    const { anchorGenerator, numClasses, transform, training } = this.options;
+    const list = this.preprocess(samples);
+    const outputs = pass.record(() =>
+      tf.tidy(() => this.forward(this.options.backbone.forward(tf.tensor4d(list.values, list.shape)))),
+    );
+    try {
+      const anchors = anchorGenerator.levels(outputs.logits.map(({ shape }) => ({ height: shape[1], width: shape[2] })));
+      const classified = samples.map(({ groundTruth }) => classifyAnchors(anchors, groundTruth, training.matcher, numClasses));
+      classified.forEach(({ labels, foreground, targets }, i) => {
+        pass.trace?.(`anchor_labels.${i}`, labels, [labels.length]);
+        pass.trace?.(`anchor_fg_index.${i}`, foreground, [foreground.length]);
+        pass.trace?.(`anchor_fg_gt_boxes.${i}`, targets, [foreground.length, 4]);
+      });
+      const foreground = classified.reduce((sum, image) => sum + image.foreground.length, 0);
+      if (!pass.measuresOnly)
+        this.lossNormalizer = this.lossNormalizer * NORMALIZER_MOMENTUM + Math.max(foreground, 1) * (1 - NORMALIZER_MOMENTUM);
+      const losses = pass.record(() =>
+        denseLosses(outputs, anchors, classified, transform, numClasses, training, this.lossNormalizer),
+      );
+      const metrics = { num_pos_anchors: foreground / samples.length, loss_normalizer: this.lossNormalizer };
+      return Promise.resolve({ losses, metrics, pending: [] });
+    } finally {
+      tf.dispose([outputs.logits, outputs.deltas]);
+    }
+  }
+
+  /** The running mean that the losses are divided by. */
+  override get trainingState(): { readonly lossNormalizer: number } {
+    return { lossNormalizer: this.lossNormalizer };
+  }
+
+  override restoreTrainingState(state: unknown): void {
+    const { lossNormalizer } = state as { lossNormalizer?: unknown };
+    if (typeof lossNormalizer === 'number') this.lossNormalizer = lossNormalizer;
   }
 
   /** @param features maps by name, each [N, H, W, C] @returns logits [N, H, W, A * K] and deltas [N, H, W, A * 4] per level */

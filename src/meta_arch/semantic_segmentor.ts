@@ -5,6 +5,7 @@ import { readBack } from '../ops/read_back.js';
 import { noDetections } from '../roi_heads/fast_rcnn_inference.js';
 import { semanticLabels, SemSegHead } from '../semantic/sem_seg_head.js';
 import type { ImageList, InputImage } from '../structures/image_list.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 import { buildBackbone } from './build_backbone.js';
 import {
   type Inference,
@@ -13,6 +14,7 @@ import {
   type MetaArchitectureOptions,
   type SemanticMap,
 } from './meta_architecture.js';
+import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface SemanticSegmentorOptions extends MetaArchitectureOptions {
   readonly semSegHead: SemSegHead;
@@ -44,6 +46,16 @@ export class SemanticSegmentor extends MetaArchitecture {
     } finally {
       tf.dispose(features);
     }
+  }
+
+  override computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
+    const { backbone, semSegHead } = this.options;
+    const list = this.preprocess(samples);
+    const labels = semSegHead.paddedLabels(samples, [list.shape[1], list.shape[2]]);
+    const losses = pass.record(() =>
+      tf.tidy(() => semSegHead.computeLosses(backbone.forward(tf.tensor4d(list.values, list.shape)), labels)),
+    );
+    return Promise.resolve({ losses, metrics: {}, pending: [] });
   }
 }
 

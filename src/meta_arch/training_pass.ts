@@ -13,11 +13,16 @@ export interface TrainingPass {
   /** The order in which anchors and proposals are drawn. */
   readonly order: Permutations;
   readonly trace?: HostTrace;
+  /** The losses are looked at, nothing is learnt: running means keep still. */
+  readonly measuresOnly?: boolean;
 }
 
 /** A model that can compute its losses: what training works on. */
 export interface TrainableModel {
   modelParameters(): ModelParameter[];
+  /** What a training goes on with besides the weights, as JSON; undefined where there is nothing. */
+  readonly trainingState?: unknown;
+  restoreTrainingState?(state: unknown): void;
   /**
    * The losses of a batch, all that the model learns from (Detectron2's forward pass in training mode).
    * @throws DivergenceError where the proposals are not finite any more

@@ -3,7 +3,16 @@ import { type BoxRegressionLoss, boxRegressionLoss } from '../losses/box_regress
 import { crossEntropy } from '../losses/cross_entropy.js';
 import { gatherRows } from '../losses/gather_rows.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
-import type { SampledProposals } from './sample_proposals.js';
+
+/** Regions of one image with what they should become. */
+export interface LabelledRegions {
+  /** [S, 4] */
+  readonly boxes: Float32Array<ArrayBuffer>;
+  /** [S], K for background. */
+  readonly classes: Int32Array<ArrayBuffer>;
+  /** [S, 4]; meaningful for foreground. */
+  readonly targets: Float32Array<ArrayBuffer>;
+}
 
 export interface BoxLossOptions {
   readonly boxLoss: BoxRegressionLoss;
@@ -19,33 +28,32 @@ export interface BoxLossOptions {
  */
 export function boxLosses(
   { logits, deltas }: { readonly logits: tf.Tensor2D; readonly deltas: tf.Tensor2D },
-  sampled: readonly SampledProposals[],
+  sampled: readonly LabelledRegions[],
   transform: Box2BoxTransform,
   { boxLoss, boxWeight }: BoxLossOptions,
 ): { loss_cls: tf.Scalar; loss_box_reg: tf.Scalar } {
   return tf.tidy(() => {
     const classes = allClasses(sampled);
     if (classes.length === 0) return { loss_cls: tf.scalar(0), loss_box_reg: tf.scalar(0) };
-    const isAgnostic = deltas.shape[1] === 4;
+    const background = logits.shape[1] - 1;
     const perRow = deltas.shape[1] / 4;
     const rows: number[] = [];
+    const sources: number[] = [];
+    const targets: number[] = [];
     let first = 0;
     for (const image of sampled) {
-      for (let i = 0; i < image.foregroundCount; i++) rows.push((first + i) * perRow + (isAgnostic ? 0 : image.classes[i]));
+      image.classes.forEach((label, i) => {
+        if (label === background) return;
+        rows.push((first + i) * perRow + (perRow === 1 ? 0 : label));
+        sources.push(...image.boxes.subarray(i * 4, i * 4 + 4));
+        targets.push(...image.targets.subarray(i * 4, i * 4 + 4));
+      });
       first += image.classes.length;
     }
     let location = tf.scalar(0);
     if (rows.length > 0) {
-      const sources = new Float32Array(rows.length * 4);
-      const targets = new Float32Array(rows.length * 4);
-      let at = 0;
-      for (const image of sampled) {
-        sources.set(image.boxes.subarray(0, image.foregroundCount * 4), at);
-        targets.set(image.targets.subarray(0, image.foregroundCount * 4), at);
-        at += image.foregroundCount * 4;
-      }
       const predicted = gatherRows(tf.reshape(deltas, [-1, 4]) as tf.Tensor2D, Int32Array.from(rows));
-      location = boxRegressionLoss(predicted, sources, targets, transform, boxLoss);
+      location = boxRegressionLoss(predicted, Float32Array.from(sources), Float32Array.from(targets), transform, boxLoss);
     }
     return {
       loss_cls: crossEntropy(logits, classes),
@@ -55,7 +63,7 @@ export function boxLosses(
 }
 
 /** The class of every sampled region, image after image. */
-export function allClasses(sampled: readonly SampledProposals[]): Int32Array<ArrayBuffer> {
+export function allClasses(sampled: readonly Pick<LabelledRegions, 'classes'>[]): Int32Array<ArrayBuffer> {
   const classes = new Int32Array(sampled.reduce((sum, image) => sum + image.classes.length, 0));
   let at = 0;
   for (const image of sampled) {

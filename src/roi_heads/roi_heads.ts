@@ -7,6 +7,7 @@ import type { Proposals } from '../rpn/find_top_proposals.js';
 import { PROPOSAL_COLUMNS, type ProposalRows, splitProposals } from '../rpn/proposal_kernel.js';
 import type { Trace } from '../rpn/rpn.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
+import type { TrainingPass } from '../meta_arch/training_pass.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type Detections, type DetectionSelection, fastRcnnInference } from './fast_rcnn_inference.js';
 import type { MaskBranch } from './mask_branch.js';
@@ -21,7 +22,7 @@ export interface RawInstances extends Detections {
 
 /** Weighted losses of one batch by Detectron2's names, and what is measured on the way. */
 export interface RoiLosses {
-  readonly losses: { loss_cls: tf.Scalar; loss_box_reg: tf.Scalar; loss_mask?: tf.Scalar };
+  readonly losses: Record<string, tf.Scalar>;
   readonly metrics: Record<string, number>;
   /** Values that become metrics once they are read back. */
   readonly pending: readonly { readonly values: tf.Tensor; toMetrics(values: Float32Array): Record<string, number> }[];
@@ -59,14 +60,15 @@ export abstract class RoiHeads extends Module {
   abstract sample(proposals: readonly Proposals[], samples: readonly TrainingSample[], order: Permutations): SampledProposals[];
 
   /**
-   * The losses on sampled regions, a differentiable function of the features.
+   * The losses on sampled regions, recorded as a differentiable function of the features.
    * @param features maps by name, each [N, H, W, C]
    */
-  abstract computeLosses(
+  abstract learn(
     features: FeatureMaps,
     sampled: readonly SampledProposals[],
     samples: readonly TrainingSample[],
-  ): RoiLosses;
+    pass: TrainingPass,
+  ): Promise<RoiLosses>;
 
   /** The heads are driven by `infer`, not by `apply`: what they compute depends on values that come back from the device. */
   override call(): tf.Tensor {

@@ -1,6 +1,7 @@
 import type { Matcher } from '../rpn/matcher.js';
 import { type Permutations, subsampleLabels } from '../rpn/subsample_labels.js';
 import type { GroundTruth } from '../structures/training_sample.js';
+import type { LabelledRegions } from './box_losses.js';
 
 export interface ProposalSampling {
   readonly matcher: Matcher;
@@ -13,18 +14,12 @@ export interface ProposalSampling {
   readonly numClasses: number;
 }
 
-/** Regions of one image that the heads learn from: foreground first. */
-export interface SampledProposals {
-  /** [S, 4] */
-  readonly boxes: Float32Array<ArrayBuffer>;
-  /** [S], K for background. */
-  readonly classes: Int32Array<ArrayBuffer>;
+/** Regions of one image that the heads learn from: foreground first; targets are zeros where the image has no objects. */
+export interface SampledProposals extends LabelledRegions {
   /** How many rows, at the beginning, are foreground. */
   readonly foregroundCount: number;
   /** [S] rows of the ground truth; meaningful for foreground. */
   readonly matches: Int32Array<ArrayBuffer>;
-  /** [S, 4] boxes of those rows, zeros where the image has no objects. */
-  readonly targets: Float32Array<ArrayBuffer>;
 }
 
 /**

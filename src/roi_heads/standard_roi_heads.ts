@@ -7,6 +7,7 @@ import type { Proposals } from '../rpn/find_top_proposals.js';
 import { Matcher } from '../rpn/matcher.js';
 import type { Trace } from '../rpn/rpn.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
+import type { TrainingPass } from '../meta_arch/training_pass.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { BoxHead } from './box_head.js';
 import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics } from './box_losses.js';
@@ -119,11 +120,7 @@ export class StandardRoiHeads extends RoiHeads {
    * The losses on sampled regions, a differentiable function of the features. The mask branch sees the foreground only.
    * @param features maps by name, each [N, H, W, C]
    */
-  override computeLosses(
-    features: FeatureMaps,
-    sampled: readonly SampledProposals[],
-    samples: readonly TrainingSample[],
-  ): RoiLosses {
+  computeLosses(features: FeatureMaps, sampled: readonly SampledProposals[], samples: readonly TrainingSample[]): RoiLosses {
     const { boxPooler, boxHead, boxPredictor, mask, training } = this.options;
     const classes = allClasses(sampled);
     const count = sampled.length;
@@ -153,6 +150,15 @@ export class StandardRoiHeads extends RoiHeads {
     const { loss_mask, counts } = tf.tidy(() => maskLoss(mask.forward(features, batch.boxes), batch));
     pending.push({ values: counts, toMetrics: (values) => maskMetrics(values, batch.targets.length) });
     return { losses: { ...losses, loss_mask }, metrics, pending };
+  }
+
+  override learn(
+    features: FeatureMaps,
+    sampled: readonly SampledProposals[],
+    samples: readonly TrainingSample[],
+    pass: TrainingPass,
+  ): Promise<RoiLosses> {
+    return Promise.resolve(pass.record(() => this.computeLosses(features, sampled, samples)));
   }
 
   protected override inferBoxes(

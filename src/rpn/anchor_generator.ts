@@ -102,6 +102,19 @@ export class AnchorGenerator {
     for (let i = 0; i < count; i++) this.anchorAt(level, gridWidth, i, anchors, i * 4);
     return anchors;
   }
+
+  /** @param sizes of the levels' maps @returns the anchors of all levels one after another, [total, 4] */
+  levels(sizes: readonly MapSize[]): Float32Array<ArrayBuffer> {
+    const anchors = this.forMaps(sizes);
+    const levels = sizes.map(({ height, width }, level) => anchors.level(level, height, width));
+    const all = new Float32Array(levels.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const level of levels) {
+      all.set(level, at);
+      at += level.length;
+    }
+    return all;
+  }
 }
 
 function cellAnchors(sizes: readonly number[], ratios: readonly number[]): Float32Array<ArrayBuffer> {

@@ -163,16 +163,7 @@ export class Rpn extends Module {
 
   /** Anchors of all levels for maps of these outputs' sizes, [total, 4]. */
   anchorsOf({ logits }: RpnOutputs): Float32Array<ArrayBuffer> {
-    const sizes = sizesOf(logits);
-    const anchors = this.options.anchorGenerator.forMaps(sizes);
-    const levels = sizes.map(({ height, width }, level) => anchors.level(level, height, width));
-    const all = new Float32Array(levels.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const level of levels) {
-      all.set(level, at);
-      at += level.length;
-    }
-    return all;
+    return this.options.anchorGenerator.levels(sizesOf(logits));
   }
 
   /**

@@ -44,20 +44,7 @@ export function rpnLosses(
       const targets = new Float32Array(drawn.length).fill(1, 0, foreground.length);
       objectness = binaryCrossEntropySum(gatherRows(all, drawn), tf.tensor1d(targets));
     }
-    let location = tf.scalar(0);
-    if (foreground.length > 0) {
-      const all = tf.reshape(tf.concat(deltas.map((map) => tf.reshape(map, [images, -1])), 1), [-1, 4]); // prettier-ignore
-      const predicted = gatherRows(all, foreground) as tf.Tensor2D;
-      const sources = new Float32Array(foreground.length * 4);
-      const targets = new Float32Array(foreground.length * 4);
-      foreground.forEach((row, i) => sources.set(anchors.subarray((row % total) * 4, (row % total) * 4 + 4), i * 4));
-      let at = 0;
-      for (const image of labelled) {
-        targets.set(image.targets, at);
-        at += image.targets.length;
-      }
-      location = boxRegressionLoss(predicted, sources, targets, transform, boxLoss);
-    }
+    const location = anchorBoxLoss(deltas, anchors, labelled, transform, boxLoss);
     return {
       loss_rpn_cls: tf.mul<tf.Scalar>(objectness, objectnessWeight / normalizer),
       loss_rpn_loc: tf.mul<tf.Scalar>(location, boxWeight / normalizer),
@@ -65,12 +52,38 @@ export function rpnLosses(
   });
 }
 
+/**
+ * The regression loss of dense deltas, the sum over the foreground anchors of a batch.
+ * @param deltas  per level [N, H, W, 4A]
+ * @param anchors [total, 4], all levels one after another
+ */
+export function anchorBoxLoss(
+  deltas: readonly tf.Tensor4D[],
+  anchors: Float32Array,
+  labelled: readonly Pick<LabelledAnchors, 'foreground' | 'targets'>[],
+  transform: Box2BoxTransform,
+  boxLoss: BoxRegressionLoss,
+): tf.Scalar {
+  const total = anchors.length / 4;
+  const foreground = rowsOf(labelled, total, (image) => image.foreground);
+  if (foreground.length === 0) return tf.scalar(0);
+  return tf.tidy(() => {
+    const all = tf.reshape(tf.concat(deltas.map((map) => tf.reshape(map, [labelled.length, -1])), 1), [-1, 4]); // prettier-ignore
+    const predicted = gatherRows(all, foreground) as tf.Tensor2D;
+    const sources = new Float32Array(foreground.length * 4);
+    const targets = new Float32Array(foreground.length * 4);
+    foreground.forEach((row, i) => sources.set(anchors.subarray((row % total) * 4, (row % total) * 4 + 4), i * 4));
+    let at = 0;
+    for (const image of labelled) {
+      targets.set(image.targets, at);
+      at += image.targets.length;
+    }
+    return boxRegressionLoss(predicted, sources, targets, transform, boxLoss);
+  });
+}
+
 /** Rows of the whole batch, image after image. */
-function rowsOf(
-  labelled: readonly LabelledAnchors[],
-  total: number,
-  pick: (image: LabelledAnchors) => Int32Array,
-): Int32Array<ArrayBuffer> {
+function rowsOf<T>(labelled: readonly T[], total: number, pick: (image: T) => Int32Array): Int32Array<ArrayBuffer> {
   const rows = labelled.map((image, i) => pick(image).map((anchor) => anchor + i * total));
   const all = new Int32Array(rows.reduce((sum, { length }) => sum + length, 0));
   let at = 0;

@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
-import { ConfigError } from '../errors.js';
+import { ArgumentError, ConfigError } from '../errors.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
 import { upsampleBilinear } from '../layers/upsample_bilinear.js';
+import { pixelCrossEntropy } from '../losses/pixel_cross_entropy.js';
+import type { TrainingSample } from '../structures/training_sample.js';
 
 export interface SemSegHeadOptions {
   readonly inFeatures: readonly string[];
@@ -16,6 +18,9 @@ export interface SemSegHeadOptions {
   /** The stride, in input pixels, at which the levels are summed. */
   readonly commonStride: number;
   readonly norm: string;
+  /** The label of pixels that training passes over, and the weight of the loss. */
+  readonly ignoreValue: number;
+  readonly lossWeight: number;
 }
 
 /** One level's path: as many convolutions with 2x upsampling as bring it to the common stride, one at least. */
@@ -79,6 +84,8 @@ export class SemSegHead extends Module {
       channels: head.CONVS_DIM,
       commonStride: head.COMMON_STRIDE,
       norm: head.NORM,
+      ignoreValue: head.IGNORE_VALUE,
+      lossWeight: head.LOSS_WEIGHT,
     });
   }
 
@@ -93,6 +100,43 @@ export class SemSegHead extends Module {
   /** @returns logits at the network's input resolution, [N, H, W, K] */
   forward(features: FeatureMaps): tf.Tensor4D {
     return tf.tidy(() => upsampleBilinear(this.forwardCommon(features), this.options.commonStride));
+  }
+
+  /**
+   * The loss of the branch (Detectron2's `SemSegFPNHead.losses`): cross-entropy at the input's resolution, the mean over the pixels that count.
+   * @param labels [N * H * W] of the padded input
+   */
+  computeLosses(features: FeatureMaps, labels: Uint8Array): { loss_sem_seg: tf.Scalar } {
+    const { numClasses, ignoreValue, lossWeight } = this.options;
+    return tf.tidy(() => {
+      const logits = tf.reshape(this.forward(features), [-1, numClasses]) as tf.Tensor2D;
+      return { loss_sem_seg: tf.mul<tf.Scalar>(pixelCrossEntropy(logits, labels, ignoreValue), lossWeight) };
+    });
+  }
+
+  /**
+   * The labels of a batch as large as its padded pictures; the margin does not count.
+   * @param paddedSize (height, width)
+   * @returns [N * H * W]
+   * @throws ArgumentError for a picture without a semantic map, or a label that is no class
+   */
+  paddedLabels(samples: readonly TrainingSample[], [height, width]: readonly [number, number]): Uint8Array {
+    const { ignoreValue, numClasses } = this.options;
+    const labels = new Uint8Array(samples.length * height * width).fill(ignoreValue);
+    samples.forEach((sample, i) => {
+      if (!sample.semantic)
+        throw new ArgumentError(
+          `${sample.fileName} has no semantic map, and the model learns stuff. Name the folder of the maps, a PNG with a class per pixel each.`,
+        );
+      const wrong = sample.semantic.find((label) => label >= numClasses && label !== ignoreValue);
+      if (wrong !== undefined)
+        throw new ArgumentError(
+          `The semantic map of ${sample.fileName} has the label ${wrong}; expected 0 to ${numClasses - 1} (MODEL.SEM_SEG_HEAD.NUM_CLASSES) or ${ignoreValue} (IGNORE_VALUE).`,
+        );
+      for (let y = 0; y < sample.height; y++)
+        labels.set(sample.semantic.subarray(y * sample.width, (y + 1) * sample.width), (i * height + y) * width);
+    });
+    return labels;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -2,8 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boxRegressionLoss, decodeDeltas } from '../../src/losses/box_regression.js';
 import { binaryCrossEntropySum, crossEntropy } from '../../src/losses/cross_entropy.js';
+import { focalLossSum } from '../../src/losses/focal_loss.js';
 import { gatherRows } from '../../src/losses/gather_rows.js';
 import { ciouLoss, diouLoss, giouLoss } from '../../src/losses/iou_loss.js';
+import { pixelCrossEntropy } from '../../src/losses/pixel_cross_entropy.js';
 import { smoothL1 } from '../../src/losses/smooth_l1.js';
 import { sumInBlocks } from '../../src/losses/sum_in_blocks.js';
 import { Box2BoxTransform } from '../../src/rpn/box_transform.js';
@@ -49,6 +51,32 @@ describe.each(devices)('losses on %s', (device) => {
     const { value, grad } = await at([0, 0, Math.log(2), 0], [2, 2], (x) => crossEntropy(x as tf.Tensor2D, Int32Array.of(1, 0)));
     expect(value).toBeCloseTo((Math.log(2) + Math.log(1.5)) / 2, 6);
     [0.25, -0.25, -1 / 6, 1 / 6].forEach((wanted, i) => expect(grad[i]).toBeCloseTo(wanted, 6));
+  });
+
+  it("focal loss: the paper's numbers, rows that do not count left out, gradient as finite differences give it", async () => {
+    const labels = Int32Array.of(1, 2, -1);
+    const logits = [0.5, -1, -2, 3, 4, 4];
+    const options = { alpha: 0.25, gamma: 2 };
+    const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+    const f = (x: readonly number[]): number => {
+      const term = (z: number, alpha: number): number => -alpha * (1 - sigmoid(z)) ** 2 * Math.log(sigmoid(z));
+      return term(-x[0], 0.75) + term(x[1], 0.25) + term(-x[2], 0.75) + term(-x[3], 0.75);
+    };
+    const { value, grad } = await at(logits, [3, 2], (x) => focalLossSum(x as tf.Tensor2D, labels, options));
+    expect(value).toBeCloseTo(f(logits), 5);
+    logits.forEach((_, i) => {
+      const moved = (by: number): number[] => logits.map((x, j) => (i === j ? x + by : x));
+      expect(grad[i]).toBeCloseTo((f(moved(1e-5)) - f(moved(-1e-5))) / 2e-5, 5);
+    });
+  });
+
+  it('cross-entropy of pixels: the mean over those that count, 0 where none does', async () => {
+    const pixels = (labels: number[]) => (x: tf.Tensor) => pixelCrossEntropy(x as tf.Tensor2D, Uint8Array.from(labels), 255);
+    const { value, grad } = await at([0, 0, Math.log(2), 0, 5, 6], [3, 2], pixels([1, 0, 255]));
+    expect(value).toBeCloseTo((Math.log(2) + Math.log(1.5)) / 2, 6);
+    [0.25, -0.25, -1 / 6, 1 / 6, 0, 0].forEach((wanted, i) => expect(grad[i]).toBeCloseTo(wanted, 6));
+    const none = await at([1, 2], [1, 2], pixels([255]));
+    expect(none).toEqual({ value: 0, grad: [0, 0] });
   });
 
   it.each([

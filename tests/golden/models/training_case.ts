@@ -4,9 +4,9 @@ import { loadCheckpoint } from '../../../src/checkpoint/load.js';
 import { readCheckpoint } from '../../../src/checkpoint/read.js';
 import { getConfig, untrainableSettings, type Config } from '../../../src/config/index.js';
 import { readImage } from '../../../src/data/image_io/read_image.js';
+import { readSemanticLabels } from '../../../src/data/image_io/read_semantic_labels.js';
 import { buildModel } from '../../../src/meta_arch/build_model.js';
 import type { MetaArchitecture } from '../../../src/meta_arch/meta_architecture.js';
-import type { TrainableModel } from '../../../src/meta_arch/training_pass.js';
 import type { TrainingSample } from '../../../src/structures/training_sample.js';
 import { Unsupported } from '../unsupported.js';
 
@@ -26,7 +26,7 @@ export interface TrainingStep {
 /** The part `train` of a golden manifest. */
 export interface TrainManifest {
   config: string;
-  images: { file: string; height: number; width: number; annotations: Annotation[] }[];
+  images: { file: string; height: number; width: number; annotations: Annotation[]; sem_seg_file?: string }[];
   losses: Record<string, number>;
   grad_l2_norms_iter0: Record<string, number>;
   frozen_parameters: string[];
@@ -36,7 +36,7 @@ export interface TrainManifest {
 /** A model with the weights of a golden folder, unfolded, and the batch that it was trained on. */
 export interface TrainingCase {
   readonly cfg: Config;
-  readonly model: MetaArchitecture & TrainableModel;
+  readonly model: MetaArchitecture;
   readonly samples: TrainingSample[];
   readonly train: TrainManifest;
 }
@@ -51,12 +51,12 @@ export async function openTraining(folder: string): Promise<TrainingCase> {
   const weights = readdirSync(folder).find((entry) => entry.startsWith('model_final.'))!;
   loadCheckpoint(await readCheckpoint(join(folder, weights)), model.modelParameters());
   const samples = await Promise.all(train.images.map((image, i) => sample(folder, image, i, cfg)));
-  return { cfg, model: model as TrainingCase['model'], samples, train };
+  return { cfg, model, samples, train };
 }
 
 async function sample(
   folder: string,
-  { file, annotations }: TrainManifest['images'][number],
+  { file, annotations, sem_seg_file }: TrainManifest['images'][number],
   imageId: number,
   cfg: Config,
 ): Promise<TrainingSample> {
@@ -69,5 +69,6 @@ async function sample(
       polygons: (segmentation ?? []).map((polygon) => Float64Array.from(polygon)),
     })),
   };
-  return { data, height, width, imageId, fileName: file, groundTruth };
+  const semantic = sem_seg_file === undefined ? {} : { semantic: (await readSemanticLabels(join(folder, sem_seg_file))).data };
+  return { data, height, width, imageId, fileName: file, groundTruth, ...semantic };
 }

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { boxLossFromConfig, boxRegressionLoss } from '../../../src/losses/box_regression.js';
 import { crossEntropy } from '../../../src/losses/cross_entropy.js';
+import { focalLoss } from '../../../src/losses/focal_loss.js';
 import { gatherRows } from '../../../src/losses/gather_rows.js';
 import { ciouLoss, diouLoss, giouLoss } from '../../../src/losses/iou_loss.js';
 import { smoothL1 } from '../../../src/losses/smooth_l1.js';
 import { Box2BoxTransform } from '../../../src/rpn/box_transform.js';
-import { NOT_YET, Unsupported } from '../unsupported.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
 const IOU_LOSSES = { giou: giouLoss, diou: diouLoss, ciou: ciouLoss };
@@ -15,15 +15,19 @@ export const losses: OpsAdapter = {
   purpose: 'training',
   async run(view: CaseView) {
     const { name } = view.golden;
-    if (name.startsWith('focal')) throw new Unsupported(`focal loss is ${NOT_YET}`);
     if (name.startsWith('dense_box')) return denseBox(view);
     if (name.startsWith('cross_entropy')) {
       const classes = Int32Array.from(view.input('labels').data);
       return valueAndGradient(tensor(view, 'logits'), (x) => crossEntropy(x as tf.Tensor2D, classes));
     }
-    const target = tensor(view, 'target');
     const reduce = { none: (x: tf.Tensor) => x, sum: (x: tf.Tensor) => tf.sum(x), mean: (x: tf.Tensor) => tf.mean(x) };
     const reduction = reduce[view.required<keyof typeof reduce>('reduction')];
+    if (name.startsWith('focal')) {
+      const options = { alpha: view.required<number>('alpha'), gamma: view.required<number>('gamma') };
+      const targets = tensor(view, 'targets');
+      return valueAndGradient(tensor(view, 'logits'), (x) => reduction(focalLoss(x, targets, options)));
+    }
+    const target = tensor(view, 'target');
     const kind = name.split('_')[0] as keyof typeof IOU_LOSSES;
     const loss = (x: tf.Tensor): tf.Tensor =>
       kind in IOU_LOSSES

@@ -1,0 +1,40 @@
+import { clipBox, isLargerThan } from '../rpn/find_top_proposals.js';
+import type { Box2BoxTransform } from '../rpn/box_transform.js';
+import type { Matcher } from '../rpn/matcher.js';
+import type { GroundTruth } from '../structures/training_sample.js';
+import type { LabelledRegions } from './box_losses.js';
+
+/**
+ * The regions of a cascade's next stage in training (Detectron2's `_create_proposals_from_boxes` and `_match_and_label_boxes`): the boxes that a stage
+ * predicted, clipped, without the empty ones, matched anew; all of them stay, and no ground truth joins.
+ * @param boxes     [R, 4] what the stage saw
+ * @param deltas    [R, 4] what it predicted for them
+ * @param imageSize (height, width)
+ */
+export function nextStageRegions(
+  boxes: Float32Array,
+  deltas: Float32Array,
+  transform: Box2BoxTransform,
+  imageSize: readonly [number, number],
+  groundTruth: GroundTruth,
+  matcher: Matcher,
+  numClasses: number,
+): LabelledRegions {
+  const moved = transform.applyDeltas(deltas, boxes);
+  let kept = 0;
+  for (let at = 0; at < moved.length; at += 4) {
+    clipBox(moved, at, imageSize);
+    if (!isLargerThan(moved, at, 0)) continue;
+    moved.copyWithin(kept * 4, at, at + 4);
+    kept++;
+  }
+  const regions = moved.slice(0, kept * 4);
+  const { matches, labels } = matcher.matchBoxes(groundTruth.boxes, regions);
+  const hasObjects = groundTruth.classes.length > 0;
+  const targets = new Float32Array(kept * 4);
+  if (hasObjects) matches.forEach((match, i) => targets.set(groundTruth.boxes.subarray(match * 4, match * 4 + 4), i * 4));
+  const classes = Int32Array.from(labels, (label, i) =>
+    hasObjects && label === 1 ? groundTruth.classes[matches[i]] : numClasses,
+  );
+  return { boxes: regions, classes, targets };
+}
