@@ -5,7 +5,7 @@ import type { Tick } from './progress_bar.js';
 const IMPORTS = ['via', 'labelme', 'voc', 'yolo', 'masks'] as const;
 
 interface ImportFlags {
-  from: (typeof IMPORTS)[number];
+  from: string;
   to: string;
   images?: string;
   output: string;
@@ -20,7 +20,7 @@ export function registerConvert(dataset: Command): void {
     .command('import')
     .description("turn another tool's annotations into a COCO file")
     .argument('<path>', 'VIA: its JSON file; others: the folder of annotation files')
-    .addOption(new Option('--from <format>', 'what it is').choices(IMPORTS).makeOptionMandatory())
+    .addOption(new Option('--from <format>', `what it is: ${IMPORTS.join(', ')}`).makeOptionMandatory())
     .addOption(new Option('--to <format>', 'what it becomes').choices(['coco']).default('coco'))
     .option('--images <folder>', 'folder of the pictures (VIA, YOLO, masks)')
     .option(
@@ -99,6 +99,11 @@ async function imported(path: string, flags: ImportFlags, tick: Tick) {
         tick,
       );
   }
+  const { datasetFormats } = await import('../registry/registries.js');
+  const own = datasetFormats.get(flags.from);
+  if (own) return own(path, flags.images);
+  const known = [...IMPORTS, ...datasetFormats.names()];
+  throw new ArgumentError(`--from is ${flags.from}; expected one of ${known.join(', ')}.`);
 }
 
 function tell(report: object, text: string, warnings: readonly string[], json: boolean | undefined): void {

@@ -10,6 +10,7 @@ interface TrainFlags {
   weights?: string;
   trainJson?: string;
   trainImages?: string;
+  trainSemantic?: string;
   valJson?: string;
   valImages?: string;
   output: string;
@@ -35,6 +36,10 @@ export function register(program: Command): void {
     )
     .option('--train-json <file>', 'COCO annotations to train on')
     .option('--train-images <folder>', 'their pictures')
+    .option(
+      '--train-semantic <folder>',
+      'for panoptic and semantic models: a PNG for each picture with the class of each pixel, 255 ignored',
+    )
     .option('--val-json <file>', 'COCO annotations to evaluate on')
     .option('--val-images <folder>', 'their pictures')
     .requiredOption('--output <folder>', 'where everything is written')
@@ -117,6 +122,7 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags): Prom
   const earlier = flags.resume ? await readRunArguments(flags.output) : undefined;
   const trainJson = flags.trainJson ?? earlier?.train.json;
   const trainImages = flags.trainImages ?? earlier?.train.images;
+  const trainSemantic = flags.trainSemantic ?? earlier?.train.semantic;
   if (trainJson === undefined || trainImages === undefined)
     throw new ArgumentError('--train-json and --train-images say what to train on; both are needed.');
   const valJson = flags.valJson ?? earlier?.validation?.json;
@@ -129,7 +135,7 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags): Prom
   const { scaleToOneDevice } = await import('../engine/solver/world_size.js');
   scaleToOneDevice(config);
   const files = {
-    train: { json: trainJson, images: trainImages },
+    train: { json: trainJson, images: trainImages, ...(trainSemantic === undefined ? {} : { semantic: trainSemantic }) },
     ...(valJson !== undefined && valImages !== undefined ? { validation: { json: valJson, images: valImages } } : {}),
   };
   if (!flags.resume) await writeRunArguments(flags.output, files);

@@ -19,6 +19,8 @@ export class Field<T> {
 export interface FieldRules {
   /** The only strings allowed. */
   readonly choices?: readonly string[];
+  /** Names that are allowed besides: parts that someone registered. */
+  readonly registered?: { has(name: string): boolean };
   /** Whether null is a value. */
   readonly nullable?: boolean;
   /** Why setting this key changes nothing here; such keys are reported, never silently dropped. */

@@ -90,8 +90,8 @@ export function checkValue(field: Field<unknown>, raw: unknown, key: string, whe
     throw new ConfigError(
       `${where}: ${key} must be ${NAMES[field.kind]}${field.rules.nullable ? ' or null' : ''}, got ${show(raw)}`,
     );
-  const { choices } = field.rules;
-  if (choices && !choices.includes(value as string))
+  const { choices, registered } = field.rules;
+  if (choices && !choices.includes(value as string) && !registered?.has(value as string))
     throw new ConfigError(
       `${where}: ${key} is ${show(value)}, which is not known; did you mean ${nearestNames(value as string, choices)
         .map((name) => `"${name}"`)

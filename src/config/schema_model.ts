@@ -1,3 +1,4 @@
+import { backbones, boxHeads, boxLosses, metaArchitectures, roiHeads } from '../registry/registries.js';
 import { bool, bools, float, floatLists, floats, int, ints, string, strings } from './field.js';
 
 const NORMS = ['', 'BN', 'SyncBN', 'FrozenBN', 'GN', 'nnSyncBN', 'naiveSyncBN', 'naiveSyncBN_N', 'LN'] as const;
@@ -18,6 +19,7 @@ export const modelSchema = {
   DEVICE: string('cuda', "Detectron2's device.", { ignored: 'the device is chosen by the option `device`' }),
   META_ARCHITECTURE: string('GeneralizedRCNN', 'The model as a whole.', {
     choices: ['GeneralizedRCNN', 'ProposalNetwork', 'PanopticFPN', 'RetinaNet', 'SemanticSegmentor', 'FCOS'],
+    registered: metaArchitectures,
   }),
   WEIGHTS: string('', 'Weights to start from: a file, an https:// address or a detectron2:// name; empty for random ones.'),
   CONVENTIONS: string(
@@ -35,6 +37,7 @@ export const modelSchema = {
         'build_retinanet_resnet_fpn_backbone',
         'build_fcos_resnet_fpn_backbone',
       ],
+      registered: backbones,
     }),
     FREEZE_AT: int(2, 'Training: this many first stages stay fixed (1 the stem, 2 also res2); 0 trains all.'),
   },
@@ -66,7 +69,7 @@ export const modelSchema = {
     IOU_LABELS: ints([0, -1, 1], 'Training: the labels of those three.'),
     BATCH_SIZE_PER_IMAGE: int(256, 'Training: anchors sampled an image.'),
     POSITIVE_FRACTION: float(0.5, 'Training: at most this share of them is foreground.'),
-    BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the RPN boxes.', { choices: BOX_LOSSES }),
+    BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the RPN boxes.', { choices: BOX_LOSSES, registered: boxLosses }),
     BBOX_REG_LOSS_WEIGHT: float(1, 'Training: weight of that loss.'),
     BBOX_REG_WEIGHTS: floats([1, 1, 1, 1], 'Scale of the (dx, dy, dw, dh) that the RPN predicts.'),
     SMOOTH_L1_BETA: float(0, 'Training: where smooth L1 turns from square to linear; 0 is plain L1.'),
@@ -81,6 +84,7 @@ export const modelSchema = {
   ROI_HEADS: {
     NAME: string('Res5ROIHeads', 'The heads on the regions.', {
       choices: ['Res5ROIHeads', 'StandardROIHeads', 'CascadeROIHeads', 'RROIHeads'],
+      registered: roiHeads,
     }),
     NUM_CLASSES: int(80, 'Foreground classes; background is the index after them.'),
     IN_FEATURES: strings(['res4'], 'Maps that regions are pooled from.'),
@@ -93,8 +97,11 @@ export const modelSchema = {
     PROPOSAL_APPEND_GT: bool(true, 'Training: ground truth boxes join the proposals.'),
   },
   ROI_BOX_HEAD: {
-    NAME: string('', 'The box head; C4 models have none.', { choices: ['', 'FastRCNNConvFCHead'] }),
-    BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the boxes.', { choices: BOX_LOSSES }),
+    NAME: string('', 'The box head; C4 models have none.', {
+      choices: ['', 'FastRCNNConvFCHead'],
+      registered: boxHeads,
+    }),
+    BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the boxes.', { choices: BOX_LOSSES, registered: boxLosses }),
     BBOX_REG_LOSS_WEIGHT: float(1, 'Training: weight of that loss.'),
     BBOX_REG_WEIGHTS: floats([10, 10, 5, 5], 'Scale of the (dx, dy, dw, dh) that the box head predicts.'),
     SMOOTH_L1_BETA: float(0, 'Training: where smooth L1 turns from square to linear; 0 is plain L1.'),
@@ -174,7 +181,7 @@ export const modelSchema = {
     FOCAL_LOSS_GAMMA: float(2, 'Training: focusing exponent of the focal loss.'),
     FOCAL_LOSS_ALPHA: float(0.25, 'Training: foreground weight of the focal loss.'),
     SMOOTH_L1_LOSS_BETA: float(0.1, 'Training: where smooth L1 turns from square to linear.'),
-    BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the boxes.', { choices: BOX_LOSSES }),
+    BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the boxes.', { choices: BOX_LOSSES, registered: boxLosses }),
     NORM: string('', 'Normalisation of the towers.', { choices: NORMS }),
   },
   RESNETS: {

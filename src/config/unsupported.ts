@@ -1,3 +1,4 @@
+import { backbones, boxHeads, metaArchitectures, roiHeads } from '../registry/registries.js';
 import type { Config } from './schema.js';
 
 type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
@@ -15,7 +16,11 @@ const RULES: Rule[] = [
     ({ MODEL }) => !META_ARCHITECTURES.includes(MODEL.META_ARCHITECTURE),
     ({ MODEL }) => MODEL.META_ARCHITECTURE,
   ],
-  ['MODEL.BACKBONE.NAME', ({ MODEL }) => !BACKBONES.includes(MODEL.BACKBONE.NAME), ({ MODEL }) => MODEL.BACKBONE.NAME],
+  [
+    'MODEL.BACKBONE.NAME',
+    ({ MODEL }) => !BACKBONES.includes(MODEL.BACKBONE.NAME) && !backbones.has(MODEL.BACKBONE.NAME),
+    ({ MODEL }) => MODEL.BACKBONE.NAME,
+  ],
   [
     'MODEL.RESNETS.DEPTH',
     ({ MODEL }) => ![18, 34, 50, 101, 152].includes(MODEL.RESNETS.DEPTH),
@@ -45,10 +50,17 @@ const RULES: Rule[] = [
 ];
 
 const HEAD_RULES: Rule[] = [
-  ['MODEL.ROI_HEADS.NAME', ({ MODEL }) => !ROI_HEADS.includes(MODEL.ROI_HEADS.NAME), ({ MODEL }) => MODEL.ROI_HEADS.NAME],
+  [
+    'MODEL.ROI_HEADS.NAME',
+    ({ MODEL }) => !ROI_HEADS.includes(MODEL.ROI_HEADS.NAME) && !roiHeads.has(MODEL.ROI_HEADS.NAME),
+    ({ MODEL }) => MODEL.ROI_HEADS.NAME,
+  ],
   [
     'MODEL.ROI_BOX_HEAD.NAME',
-    ({ MODEL }) => MODEL.ROI_HEADS.NAME !== 'Res5ROIHeads' && MODEL.ROI_BOX_HEAD.NAME !== 'FastRCNNConvFCHead',
+    ({ MODEL }) =>
+      MODEL.ROI_HEADS.NAME !== 'Res5ROIHeads' &&
+      MODEL.ROI_BOX_HEAD.NAME !== 'FastRCNNConvFCHead' &&
+      !boxHeads.has(MODEL.ROI_BOX_HEAD.NAME),
     ({ MODEL }) => MODEL.ROI_BOX_HEAD.NAME || 'no box head',
   ],
   ['MODEL.ROI_BOX_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.ROI_BOX_HEAD.NORM), ({ MODEL }) => MODEL.ROI_BOX_HEAD.NORM],
@@ -88,6 +100,8 @@ const MASK_RULES: Rule[] = [
  */
 export function unsupportedSettings(cfg: Config): string[] {
   const model = cfg.MODEL.META_ARCHITECTURE;
+  // A model of one's own reads what it likes of the configuration.
+  if (metaArchitectures.has(model)) return [];
   const hasHeads = model === 'GeneralizedRCNN' || model === 'PanopticFPN';
   const hasSemantic = model === 'SemanticSegmentor' || model === 'PanopticFPN';
   const rules = [

@@ -14,7 +14,11 @@ const FILE = 'data.json';
 
 /** Notes in a run's folder which data it is on, so that it can be resumed without naming them again. */
 export async function writeRunArguments(folder: string, { train, validation }: RunArguments): Promise<void> {
-  const absolute = ({ json, images }: CocoFiles): CocoFiles => ({ json: resolve(json), images: resolve(images) });
+  const absolute = ({ json, images, semantic }: CocoFiles): CocoFiles => ({
+    json: resolve(json),
+    images: resolve(images),
+    ...(semantic === undefined ? {} : { semantic: resolve(semantic) }),
+  });
   const content = { train: absolute(train), ...(validation ? { validation: absolute(validation) } : {}) };
   await writeFileAtomic(join(folder, FILE), `${JSON.stringify(content, null, 2)}\n`);
 }

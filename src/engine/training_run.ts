@@ -9,6 +9,7 @@ import { datasetRecords } from '../data/coco/dataset_records.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
 import { trainSamplesFromConfig, type LoaderState, type TrainLoader } from '../data/loader/index.js';
 import { readImage } from '../data/image_io/read_image.js';
+import type { AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
@@ -35,6 +36,8 @@ import type { Writer } from './writers/writer.js';
 export interface CocoFiles {
   readonly json: string;
   readonly images: string;
+  /** Folder of semantic maps for models that learn stuff: `NAME.png` with the class of each pixel for the picture `NAME.jpg`, 255 ignored. */
+  readonly semantic?: string;
 }
 
 /** What a run is made from. */
@@ -56,6 +59,8 @@ export interface TrainingRunOptions {
   readonly offline?: boolean;
   /** Takes lines for people. */
   readonly print?: (line: string) => void;
+  /** Augmentations in the place of crop, resize and flip of the section INPUT. */
+  readonly augmentations?: readonly AugmentationSpec[];
   /** Further writers, behind those for the console and the files. */
   readonly writers?: readonly Writer[];
   /** Further hooks, before those that evaluate and save. */
@@ -96,11 +101,13 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   const loader = await trainSamplesFromConfig(config, {
     ...train,
     seed: config.SEED,
+    ...(options.augmentations ? { augmentations: options.augmentations } : {}),
     ...(resumed ? { state: resumed.state.batches as LoaderState } : {}),
   });
   const { classes, categoryIds, messages } = loader.dataset;
   for (const message of messages) print(message);
   config.MODEL.ROI_HEADS.NUM_CLASSES = classes.length;
+  config.MODEL.RETINANET.NUM_CLASSES = classes.length;
   if (options.epochs !== undefined && !options.auto && !resume)
     scaleSchedule(config, iterationsOfEpochs(config, options.epochs, loader.dataset.records.length));
   const about: AboutModel = {

@@ -8,7 +8,7 @@ import { upsampleNearest2x } from '../layers/upsample_nearest.js';
 import { LastLevelP6P7 } from './last_level_p6_p7.js';
 
 export interface FpnOptions {
-  readonly bottomUp: ResNet;
+  readonly bottomUp: Backbone;
   /** Stages that the pyramid stands on, finest first. */
   readonly inFeatures: readonly string[];
   readonly outChannels: number;
@@ -69,13 +69,14 @@ export class Fpn extends Backbone {
     this.child('bottom_up', bottomUp);
   }
 
-  static fromConfig(cfg: Config): Fpn {
+  /** @param bottomUp a backbone of one's own to stand on; the config's ResNet unless given */
+  static fromConfig(cfg: Config, bottomUp?: Backbone): Fpn {
     const { FPN: fpn, BACKBONE: backbone } = cfg.MODEL;
-    const topBlock = TOP_BLOCKS[backbone.NAME];
+    const topBlock = TOP_BLOCKS[backbone.NAME] ?? (bottomUp && 'maxpool');
     if (topBlock === undefined)
       throw new ConfigError(`MODEL.BACKBONE.NAME is ${backbone.NAME}; expected ${Object.keys(TOP_BLOCKS).join(' or ')}.`);
     return new Fpn({
-      bottomUp: ResNet.fromConfig(cfg),
+      bottomUp: bottomUp ?? ResNet.fromConfig(cfg),
       inFeatures: fpn.IN_FEATURES,
       outChannels: fpn.OUT_CHANNELS,
       norm: fpn.NORM,

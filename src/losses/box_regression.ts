@@ -1,24 +1,27 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ConfigError } from '../errors.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
+import { boxLosses } from '../registry/registries.js';
 import { ciouLoss, diouLoss, giouLoss } from './iou_loss.js';
 import { smoothL1 } from './smooth_l1.js';
 
 export interface BoxRegressionLoss {
-  readonly type: 'smooth_l1' | 'giou' | 'diou' | 'ciou';
+  /** `smooth_l1`, `giou`, `diou`, `ciou`, or the name of a registered one. */
+  readonly type: string;
   /** Where smooth L1 turns from square to linear; 0 is plain L1. */
   readonly smoothL1Beta: number;
 }
 
-const TYPES = ['smooth_l1', 'giou', 'diou', 'ciou'] as const;
+const IOU_LOSSES: Readonly<Record<string, typeof giouLoss>> = { giou: giouLoss, diou: diouLoss, ciou: ciouLoss };
 
 /** One description for RPN and box head: their sections of the config have the same keys. */
 export function boxLossFromConfig(section: {
   readonly BBOX_REG_LOSS_TYPE: string;
   readonly SMOOTH_L1_BETA: number;
 }): BoxRegressionLoss {
-  const type = TYPES.find((name) => name === section.BBOX_REG_LOSS_TYPE);
-  if (!type) throw new ConfigError(`BBOX_REG_LOSS_TYPE is ${section.BBOX_REG_LOSS_TYPE}; expected one of ${TYPES.join(', ')}.`);
+  const type = section.BBOX_REG_LOSS_TYPE;
+  const known = ['smooth_l1', ...Object.keys(IOU_LOSSES), ...boxLosses.names()];
+  if (!known.includes(type)) throw new ConfigError(`BBOX_REG_LOSS_TYPE is ${type}; expected one of ${known.join(', ')}.`);
   return { type, smoothL1Beta: section.SMOOTH_L1_BETA };
 }
 
@@ -42,7 +45,7 @@ export function boxRegressionLoss(
       const wanted = tf.tensor2d(transform.getDeltas(sources, targets), shape);
       return tf.sum<tf.Scalar>(smoothL1(deltas, wanted, smoothL1Beta));
     }
-    const loss = { giou: giouLoss, diou: diouLoss, ciou: ciouLoss }[type];
+    const loss = IOU_LOSSES[type] ?? boxLosses.require(type);
     return tf.sum<tf.Scalar>(loss(decodeDeltas(deltas, sources, transform), tf.tensor2d(targets, shape)));
   });
 }

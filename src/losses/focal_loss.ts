@@ -25,25 +25,37 @@ export function focalLoss<T extends tf.Tensor>(logits: T, targets: tf.Tensor, op
   return loss(logits) as T;
 }
 
+/** What the logits should become, 0 or 1, and how much each counts, where not all count the same. */
+export interface FocalTargets {
+  readonly targets: tf.Tensor;
+  readonly weights?: tf.Tensor;
+}
+
 /**
- * The sum of the focal loss over the rows that count, all classes of each.
- * @param logits [R, K], R > 0
+ * The targets of rows with one class each.
  * @param labels [R]: the class, K for background (no class is wanted), negative for rows that do not count
+ * @returns      [R, K] and [R, 1]
  */
-export function focalLossSum(logits: tf.Tensor2D, labels: Int32Array, options: FocalLossOptions): tf.Scalar {
-  const classes = logits.shape[1];
+export function classTargets(labels: Int32Array, classes: number): Required<FocalTargets> {
   const wanted = Int32Array.from(labels, (label) => (label < classes ? label : -1));
   const counts = Float32Array.from(labels, (label) => Number(label >= 0));
-  return tf.tidy(() => {
-    const loss = tf.customGrad((x: tf.Tensor | tf.GradSaveFunc, save: tf.Tensor | tf.GradSaveFunc) => {
-      const targets = tf.cast(tf.oneHot(tf.tensor1d(wanted, 'int32'), classes), 'float32');
-      const weights = tf.tensor2d(counts, [counts.length, 1]);
-      const { value, slope } = terms(x as tf.Tensor, targets, options);
-      (save as tf.GradSaveFunc)([tf.mul(slope, weights)]);
-      return { value: sumInBlocks(tf.mul(value, weights)), gradFunc: (dy: tf.Tensor, [s]: tf.Tensor[]) => tf.mul(dy, s) };
-    });
-    return loss(logits) as tf.Scalar;
+  const targets = tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d(wanted, 'int32'), classes), 'float32'));
+  return { targets, weights: tf.tensor2d(counts, [counts.length, 1]) };
+}
+
+/**
+ * The sum of the focal loss. The targets are made inside, so that they do not live until the backward pass.
+ * @param logits any shape, at least one
+ */
+export function focalLossSum(logits: tf.Tensor, wanted: () => FocalTargets, options: FocalLossOptions): tf.Scalar {
+  const loss = tf.customGrad((x: tf.Tensor | tf.GradSaveFunc, save: tf.Tensor | tf.GradSaveFunc) => {
+    const { targets, weights } = wanted();
+    const { value, slope } = terms(x as tf.Tensor, targets, options);
+    (save as tf.GradSaveFunc)([weights ? tf.mul(slope, weights) : slope]);
+    const gradFunc = (dy: tf.Tensor, [s]: tf.Tensor[]): tf.Tensor => tf.mul(dy, s);
+    return { value: sumInBlocks(weights ? tf.mul(value, weights) : value), gradFunc };
   });
+  return loss(logits) as tf.Scalar;
 }
 
 /** Loss and derivative of every element. */

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.js';
 import { unsupportedSettings } from '../config/unsupported.js';
 import { ConfigError } from '../errors.js';
+import { metaArchitectures } from '../registry/registries.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
 import type { MetaArchitecture } from './meta_architecture.js';
 import { ProposalNetwork } from './proposal_network.js';
@@ -16,6 +17,8 @@ export function buildModel(cfg: Config): MetaArchitecture {
   const unsupported = unsupportedSettings(cfg);
   if (unsupported.length > 0)
     throw new ConfigError(`This configuration asks for what is not supported: ${unsupported.join(' ')}`);
+  const own = metaArchitectures.get(cfg.MODEL.META_ARCHITECTURE);
+  if (own) return own(cfg);
   switch (cfg.MODEL.META_ARCHITECTURE) {
     case 'GeneralizedRCNN':
       return GeneralizedRcnn.fromConfig(cfg);

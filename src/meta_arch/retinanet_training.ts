@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/index.js';
 import { type BoxRegressionLoss, boxLossFromConfig } from '../losses/box_regression.js';
-import { type FocalLossOptions, focalLossSum } from '../losses/focal_loss.js';
+import { classTargets, type FocalLossOptions, focalLossSum } from '../losses/focal_loss.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
 import { Matcher } from '../rpn/matcher.js';
 import { anchorBoxLoss } from '../rpn/rpn_losses.js';
@@ -84,7 +84,7 @@ export function denseLosses(
     const labels = new Int32Array(images * total);
     classified.forEach((image, i) => labels.set(image.labels, i * total));
     const joined = tf.concat(logits.map((map) => tf.reshape(map, [images, -1, numClasses])), 1); // prettier-ignore
-    const classes = focalLossSum(tf.reshape(joined, [images * total, numClasses]), labels, focal);
+    const classes = focalLossSum(tf.reshape(joined, [images * total, numClasses]), () => classTargets(labels, numClasses), focal);
     const boxes = anchorBoxLoss(deltas, anchors, classified, transform, boxLoss);
     return { loss_cls: tf.div(classes, normalizer), loss_box_reg: tf.div(boxes, normalizer) };
   });

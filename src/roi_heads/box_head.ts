@@ -5,6 +5,7 @@ import { Conv2d } from '../layers/conv2d.js';
 import { Linear } from '../layers/linear.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
+import { boxHeads } from '../registry/registries.js';
 import type { Trace } from '../rpn/rpn.js';
 
 /** What turns pooled regions into vectors. */
@@ -53,8 +54,10 @@ export class BoxHead extends Module implements RegionHead {
     this.outputSize = features;
   }
 
-  static fromConfig(cfg: Config, inChannels: number): BoxHead {
+  static fromConfig(cfg: Config, inChannels: number): Module & RegionHead {
     const head = cfg.MODEL.ROI_BOX_HEAD;
+    const own = boxHeads.get(head.NAME);
+    if (own) return own(cfg, inChannels);
     if (head.NAME !== 'FastRCNNConvFCHead')
       throw new ConfigError(`MODEL.ROI_BOX_HEAD.NAME is ${head.NAME}; expected FastRCNNConvFCHead.`);
     if (head.NUM_FC < 1) throw new ConfigError('MODEL.ROI_BOX_HEAD.NUM_FC is 0; expected at least 1.');

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
+import type { Module } from '../layers/module.js';
 import { ModuleList } from '../layers/module_list.js';
 import { scaleGradient } from '../layers/scale_gradient.js';
 import { boxLossFromConfig } from '../losses/box_regression.js';
@@ -15,7 +16,7 @@ import { PROPOSAL_COLUMNS } from '../rpn/proposal_kernel.js';
 import type { Trace } from '../rpn/rpn.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingSample } from '../structures/training_sample.js';
-import { BoxHead } from './box_head.js';
+import { BoxHead, type RegionHead } from './box_head.js';
 import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics, type LabelledRegions } from './box_losses.js';
 import { BoxPredictor } from './box_predictor.js';
 import { nextStageRegions } from './cascade_stage.js';
@@ -29,7 +30,7 @@ import { type ProposalSampling, type SampledProposals, sampleProposals } from '.
 
 /** One stage of a cascade. */
 export interface CascadeStage {
-  readonly head: BoxHead;
+  readonly head: Module & RegionHead;
   readonly predictor: BoxPredictor;
 }
 

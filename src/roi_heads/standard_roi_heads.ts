@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
+import type { Module } from '../layers/module.js';
 import { boxLossFromConfig } from '../losses/box_regression.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
 import { Matcher } from '../rpn/matcher.js';
@@ -9,7 +10,7 @@ import type { Trace } from '../rpn/rpn.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingPass } from '../meta_arch/training_pass.js';
 import type { TrainingSample } from '../structures/training_sample.js';
-import { BoxHead } from './box_head.js';
+import { BoxHead, type RegionHead } from './box_head.js';
 import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics } from './box_losses.js';
 import { BoxPredictor } from './box_predictor.js';
 import type { Detections, DetectionSelection } from './fast_rcnn_inference.js';
@@ -24,7 +25,7 @@ import { type ProposalSampling, type SampledProposals, sampleProposals } from '.
 
 export interface StandardRoiHeadsOptions {
   readonly boxPooler: RoiPooler;
-  readonly boxHead: BoxHead | Res5BoxHead;
+  readonly boxHead: (Module & RegionHead) | Res5BoxHead;
   readonly boxPredictor: BoxPredictor;
   readonly mask: MaskBranch | undefined;
   readonly selection: DetectionSelection;
