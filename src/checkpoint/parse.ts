@@ -1,5 +1,6 @@
 import { CheckpointError } from '../errors.js';
 import { convertBlobs } from './caffe2_names.js';
+import { isHdf5, readHdf5 } from './hdf5.js';
 import { NumpyArray, numpyGlobals } from './numpy_globals.js';
 import { textOf, unpickle } from './pickle.js';
 import type { PickleGlobal } from './pickle.js';
@@ -11,7 +12,7 @@ import { TensorData } from './tensor_data.js';
 
 export type { CheckpointTensor } from './tensor_data.js';
 
-export type CheckpointFormat = 'detectron2-pkl' | 'caffe2-pkl' | 'pth' | 'safetensors';
+export type CheckpointFormat = 'detectron2-pkl' | 'caffe2-pkl' | 'pth' | 'safetensors' | 'hdf5';
 
 /** The tensors of a weight file under Detectron2's names, still in the file's bytes. */
 export interface Checkpoint {
@@ -30,14 +31,15 @@ const MAX_ENTRIES = 200_000;
 const MAX_METADATA = 1000;
 
 /**
- * Reads a weight file that lies in memory: Detectron2 `.pkl`, Caffe2 / Detectron1 `.pkl`, PyTorch `.pth` (zip) or safetensors, told apart by contents.
- * The tensors are views of the bytes. Nothing in the file is executed.
+ * Reads a weight file that lies in memory: Detectron2 `.pkl`, Caffe2 / Detectron1 `.pkl`, PyTorch `.pth` (zip), safetensors or Keras' `.h5`, told apart by contents.
+ * The tensors are views of the bytes. Nothing in the file is executed. Those of `.h5` keep the file's names and axes.
  * @param source names them in errors
  * @param options.ownsBytes the bytes may be rearranged in place (saves a copy of ill-aligned arrays)
  */
 export function parseCheckpoint(bytes: Uint8Array, source: string, options: { ownsBytes?: boolean } = {}): Checkpoint {
   try {
     if (bytes[0] === 0x50 && bytes[1] === 0x4b) return fromObject(readPth(bytes, source), source, 'pth');
+    if (isHdf5(bytes)) return { source, format: 'hdf5', metadata: {}, ...readHdf5(bytes) };
     if (bytes[0] === 0x80) return fromPickle(bytes, source, options.ownsBytes ?? false);
     if (looksLikeSafetensors(bytes))
       return inDetectron2Names({ source, format: 'safetensors', ...parseSafetensors(bytes, source), ignored: [] });

@@ -7,6 +7,7 @@ const FORMATS: Readonly<Record<CheckpointFormat, string>> = {
   'caffe2-pkl': 'Caffe2 / Detectron1 .pkl',
   pth: 'PyTorch .pth',
   safetensors: 'safetensors',
+  hdf5: 'HDF5 (Keras) .h5',
 };
 
 type Row = [label: string, count: number | string, detail: string];

@@ -88,7 +88,7 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
 
 /** The weight file itself: a path stays, a zoo name or an address is downloaded once. */
 export async function localWeights(reference: string, { offline, onProgress }: LoadModelOptions): Promise<string> {
-  if (/\.(safetensors|pkl|pth)$/.test(reference) && !/^[a-z0-9]+:\/\//i.test(reference)) return reference;
+  if (/\.(safetensors|pkl|pth|h5)$/.test(reference) && !/^[a-z0-9]+:\/\//i.test(reference)) return reference;
   const { fetchWeights } = await import('../model_zoo/fetch_weights.js');
   return fetchWeights(reference, { ...(offline ? { offline } : {}), ...(onProgress ? { onProgress } : {}) });
 }

@@ -1,0 +1,34 @@
+"""Makes tests/fixtures/hdf5: a weight file laid out as Keras 2 wrote Matterport's, with h5py, and its values.
+
+    python scripts/goldens/hdf5_fixture.py tests/fixtures/hdf5
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+folder = Path(sys.argv[1])
+rng = np.random.default_rng(3)
+layers = {"conv1": {"kernel:0": (7, 7, 3, 2), "bias:0": (2,)}, "bn_conv1": {f"{n}:0": (2,) for n in ("gamma", "beta", "moving_mean", "moving_variance")}}
+layers |= {f"res2{c}_branch2a": {"kernel:0": (1, 1, 2, 3), "bias:0": (3,)} for c in "abcdefghijklmnopqrstuvw"}
+values = {}
+with h5py.File(folder / "keras.h5", "w", libver="earliest") as f:
+    f.attrs["layer_names"] = np.array([name.encode() for name in layers])
+    f.attrs["backend"] = b"tensorflow"
+    for layer, weights in layers.items():
+        group = f.create_group(layer)
+        group.attrs["weight_names"] = np.array([f"{layer}/{w}".encode() for w in weights])
+        for weight, shape in weights.items():
+            value = rng.integers(-64, 64, shape).astype("float32") / 8
+            group.create_dataset(f"{layer}/{weight}", data=value)
+            values[f"{layer}/{layer}/{weight}"] = {"shape": list(shape), "values": value.flatten().tolist()}
+    f.create_group("empty_layer")
+    f["optimizer/half"] = np.array([0.5, -2], dtype=">f2")
+    f["optimizer/iterations"] = np.int64(7)
+    f["optimizer/name"] = "adam"
+with h5py.File(folder / "chunked.h5", "w", libver="earliest") as f:
+    f.create_dataset("a", data=np.zeros((4, 4), "float32"), chunks=(2, 2), compression="gzip")
+(folder / "values.json").write_text(json.dumps(values) + "\n")
