@@ -4,6 +4,10 @@ import { directGroupedConv2d, hasGroupedConv2d } from '../ops/grouped_conv2d/gro
 /** Channels in and out of one dense convolution that stands for several groups; below this, one call costs more than its arithmetic. */
 const PACK_CHANNELS = 32;
 
+/** Below so many packs of so many channels, or so many products in the dense convolution, there is only one pack. */
+const LEAST_PACKS = 4;
+const LEAST_PRODUCTS = 8e6;
+
 /**
  * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (cpu, webgpu), or groups packed into dense convolutions with block-diagonal
  * kernels. Each has gradients.
@@ -30,27 +34,46 @@ function packedGroupedConv2d(
   stride: number,
   pad: 'same' | 'valid',
 ): tf.Tensor4D {
-  const [kh, kw, inPerGroup, outChannels] = kernel.shape;
-  const outPerGroup = outChannels / groups;
-  let groupsPerPack = Math.min(groups, Math.max(1, Math.floor(PACK_CHANNELS / inPerGroup)));
-  while (groups % groupsPerPack !== 0) groupsPerPack--;
+  const [, , inPerGroup, outChannels] = kernel.shape;
+  const groupsPerPack = packSize(x, kernel, groups, stride);
+  const channels = groupsPerPack * inPerGroup;
+  const outs = (groupsPerPack * outChannels) / groups;
   return tf.tidy(() => {
+    // Every group's weights below each other, then zeros where a channel is of another group than an output.
+    const mask = tf.tensor2d(blockDiagonal(groupsPerPack, inPerGroup, outChannels, outChannels / groups), [
+      channels,
+      outChannels,
+    ]);
+    const blocks = tf.mul<tf.Tensor4D>(tf.tile(kernel, [1, 1, groupsPerPack, 1]), mask);
+    if (groupsPerPack === groups) return tf.conv2d(x, blocks, stride, pad);
     const packs: tf.Tensor4D[] = [];
-    for (let first = 0; first < groups; first += groupsPerPack) {
-      const blocks: tf.Tensor4D[] = [];
-      for (let g = 0; g < groupsPerPack; g++) {
-        const block = tf.slice(kernel, [0, 0, 0, (first + g) * outPerGroup], [kh, kw, inPerGroup, outPerGroup]);
-        const before = g * inPerGroup;
-        const after = (groupsPerPack - 1 - g) * inPerGroup;
-        blocks.push(tf.pad(block, [[0, 0], [0, 0], [before, after], [0, 0]])); // prettier-ignore
-      }
-      const packKernel = tf.concat(blocks, 3);
-      const channels = groupsPerPack * inPerGroup;
-      const part = tf.slice(x, [0, 0, 0, first * inPerGroup], [-1, -1, -1, channels]);
-      packs.push(tf.conv2d(part, packKernel, stride, pad));
+    for (let pack = 0; pack < groups / groupsPerPack; pack++) {
+      const part = tf.slice(x, [0, 0, 0, pack * channels], [-1, -1, -1, channels]);
+      packs.push(tf.conv2d(part, tf.slice(blocks, [0, 0, 0, pack * outs], [-1, -1, -1, outs]), stride, pad));
     }
     return tf.concat(packs, 3);
   });
+}
+
+/** How many groups one dense convolution stands for; all of them where cutting the map up would take longer than the zeros do. */
+function packSize(x: tf.Tensor4D, kernel: tf.Tensor4D, groups: number, stride: number): number {
+  const [kh, kw, inPerGroup, outChannels] = kernel.shape;
+  const [images, height, width, channels] = x.shape;
+  let groupsPerPack = Math.min(groups, Math.max(1, Math.floor(PACK_CHANNELS / inPerGroup)));
+  while (groups % groupsPerPack !== 0) groupsPerPack--;
+  const products = ((images * height * width) / stride ** 2) * kh * kw * channels * outChannels;
+  const fewAndSmall = groups / groupsPerPack < LEAST_PACKS && channels <= LEAST_PACKS * PACK_CHANNELS;
+  return fewAndSmall || products < LEAST_PRODUCTS ? groups : groupsPerPack;
+}
+
+/** [G * inPerGroup, K]: 1 where the row's group within its pack is the column's, else 0. */
+function blockDiagonal(groupsPerPack: number, inPerGroup: number, outChannels: number, outPerGroup: number): Float32Array {
+  const mask = new Float32Array(groupsPerPack * inPerGroup * outChannels);
+  for (let i = 0; i < mask.length; i++) {
+    const group = Math.floor((i % outChannels) / outPerGroup) % groupsPerPack;
+    if (Math.floor(Math.floor(i / outChannels) / inPerGroup) === group) mask[i] = 1;
+  }
+  return mask;
 }
 
 /** The parts of tfjs-node's binding that running an operation by name needs. */

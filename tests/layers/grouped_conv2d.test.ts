@@ -22,6 +22,8 @@ const PROBLEMS: Problem[] = [
   { x: [1, 4, 4, 12], filter: [1, 1, 3, 32], groups: 4, stride: 1, pad: 'valid' },
   { x: [1, 6, 7, 64], filter: [3, 3, 2, 128], groups: 32, stride: 2, pad: 'same' },
   { x: [1, 9, 8, 32], filter: [3, 3, 16, 32], groups: 2, stride: 1, pad: 'same' },
+  // Large enough to be cut up: 5 packs of 4 groups.
+  { x: [1, 12, 10, 160], filter: [3, 3, 8, 80], groups: 20, stride: 1, pad: 'same' },
 ];
 
 /** Convolution and its gradients by plain loops, in double precision. */
