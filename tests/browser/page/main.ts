@@ -8,6 +8,7 @@ import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
 import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { runCase } from '../../golden/ops/run_case.js';
 import { compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { heldAround, OP_NAMES } from '../../ops/memory_problems.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
 
 const ADAPTERS: Record<string, OpsAdapter> = {
@@ -53,8 +54,22 @@ async function poolOnce(count: number): Promise<void> {
   tf.dispose([rois, x, gradient]);
 }
 
+/** The ops of the table that hold something else after 100 runs than before, and those that this backend has. */
+async function heldAfterRuns(): Promise<{ ran: string[]; differences: string[] }> {
+  const ran: string[] = [];
+  const differences: string[] = [];
+  for (const name of OP_NAMES) {
+    const found = await heldAround(name, 100);
+    if (!found) continue;
+    ran.push(name);
+    const [before, after] = [found.before, found.after].map((it) => JSON.stringify(it));
+    if (before !== after) differences.push(`${name}: ${before} before, ${after} after`);
+  }
+  return { ran, differences };
+}
+
 /** What the tests call in the page. */
-const api = { tf, ...library, compareWithLoops, compareManyMaps, goldenOps, held, poolOnce };
+const api = { tf, ...library, compareWithLoops, compareManyMaps, goldenOps, held, heldAfterRuns, poolOnce };
 declare global {
   interface Window {
     api: typeof api;

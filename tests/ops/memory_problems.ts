@@ -1,0 +1,165 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { Random } from '../../src/data/random.js';
+import { dilatedConv2d } from '../../src/layers/dilated_conv2d.js';
+import { groupNorm } from '../../src/layers/group_norm_op.js';
+import { groupedConv2d } from '../../src/layers/grouped_conv2d.js';
+import { upsampleBilinear } from '../../src/layers/upsample_bilinear.js';
+import { upsampleNearest2x } from '../../src/layers/upsample_nearest.js';
+import { DEFORM_COLUMNS } from '../../src/ops/deform_conv/columns.js';
+import { deformConv2d } from '../../src/ops/deform_conv/deform_conv.js';
+import type { WasmBackend } from '../../src/ops/kernels/wasm_heap.js';
+import { multilevelRoiAlign } from '../../src/ops/roi_align/multilevel_roi_align.js';
+import { ROTATED_ROI_ALIGN } from '../../src/ops/rotated/kernel_names.js';
+import { rotatedRoiAlign } from '../../src/ops/rotated/roi_align.js';
+import { AnchorGenerator } from '../../src/rpn/anchor_generator.js';
+import { Box2BoxTransform } from '../../src/rpn/box_transform.js';
+import { refineRegions } from '../../src/rpn/decode_on_device.js';
+import '../../src/rpn/rpn.js';
+import { RPN_PROPOSALS, selectProposals } from '../../src/rpn/proposal_kernel.js';
+
+const random = new Random(3);
+const noise = (shape: number[]): tf.Tensor =>
+  tf.tensor(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.uniform(-1, 1)),
+    shape,
+  );
+
+interface Op {
+  /** Where the op is a kernel that not every backend has. */
+  kernel?: string;
+  inputs: () => tf.Tensor[];
+  run: (...inputs: tf.Tensor[]) => tf.Tensor;
+  /** Without a gradient. */
+  forwardOnly?: true;
+}
+
+const REGIONS = [
+  [0, 1, 2, 30, 40],
+  [0, 5, 5, 20, 12],
+];
+
+/** Each op that works on tensors, on small ones. */
+const OPS: Record<string, Op> = {
+  multilevelRoiAlign: {
+    inputs: () => [noise([1, 16, 16, 8]), noise([1, 8, 8, 8])],
+    run: (...maps) =>
+      tf.tidy(() =>
+        multilevelRoiAlign(maps as tf.Tensor4D[], tf.tensor2d(REGIONS), Int32Array.of(0, 1), {
+          outputSize: [7, 7],
+          spatialScales: [0.25, 0.125],
+          samplingRatio: 0,
+          aligned: true,
+        }),
+      ),
+  },
+  rotatedRoiAlign: {
+    kernel: ROTATED_ROI_ALIGN,
+    inputs: () => [noise([1, 16, 16, 4])],
+    run: (x) =>
+      tf.tidy(() =>
+        rotatedRoiAlign(x as tf.Tensor4D, tf.tensor2d([[0, 20, 20, 30, 10, 33]]), {
+          outputSize: [3, 3],
+          spatialScale: 0.25,
+          samplingRatio: 2,
+        }),
+      ),
+  },
+  deformConv2d: {
+    kernel: DEFORM_COLUMNS,
+    inputs: () => [noise([1, 6, 6, 4]), noise([1, 6, 6, 18]), noise([3, 3, 4, 4]), noise([1, 6, 6, 9])],
+    run: (x, offset, weight, mask) =>
+      deformConv2d({ x, offset, weight, mask } as unknown as Parameters<typeof deformConv2d>[0], {
+        stride: 1,
+        padding: 1,
+        dilation: 1,
+        groups: 1,
+        deformableGroups: 1,
+      }),
+  },
+  selectProposals: {
+    kernel: RPN_PROPOSALS,
+    inputs: () => [noise([1, 10, 10, 1]), noise([1, 10, 10, 4])],
+    run: (logits, deltas) =>
+      selectProposals([logits as tf.Tensor4D], [deltas as tf.Tensor4D], {
+        anchors: new AnchorGenerator({ sizes: [[16]], aspectRatios: [[1]], strides: [8], offset: 0 }),
+        transform: new Box2BoxTransform([1, 1, 1, 1]),
+        selection: { nmsThreshold: 0.7, preNmsTopK: 50, postNmsTopK: 20, minBoxSize: 0 },
+        imageSizes: [[80, 80]],
+      }),
+    forwardOnly: true,
+  },
+  refineRegions: {
+    inputs: () => [noise([2, 4]), tf.tensor2d(REGIONS.map((row) => [...row, 0.5]))],
+    run: (deltas, regions) =>
+      refineRegions(deltas as tf.Tensor2D, regions as tf.Tensor2D, new Box2BoxTransform([1, 1, 1, 1]), [[50, 50]]),
+    forwardOnly: true,
+  },
+  groupedConv2d: {
+    inputs: () => [noise([1, 6, 6, 8]), noise([3, 3, 4, 8])],
+    run: (x, kernel) => groupedConv2d(x as tf.Tensor4D, kernel as tf.Tensor4D, 2, 1, 'same'),
+  },
+  dilatedConv2d: {
+    inputs: () => [noise([1, 7, 6, 4]), noise([3, 3, 4, 4])],
+    run: (x, kernel) =>
+      dilatedConv2d(x as tf.Tensor4D, { kernelSize: 3, stride: 1, padding: 2, dilation: 2 }, (map) =>
+        tf.conv2d(map, kernel as tf.Tensor4D, 1, 'valid'),
+      ),
+  },
+  groupNorm: {
+    inputs: () => [noise([1, 6, 6, 8]), noise([8]), noise([8])],
+    run: (x, weight, bias) => groupNorm(x as tf.Tensor4D, weight as tf.Tensor1D, bias as tf.Tensor1D, 2, 1e-5),
+  },
+  upsampleBilinear: {
+    inputs: () => [noise([1, 4, 5, 3])],
+    run: (x) => upsampleBilinear(x as tf.Tensor4D, 2),
+  },
+  upsampleNearest2x: {
+    inputs: () => [noise([1, 4, 5, 3])],
+    run: (x) => upsampleNearest2x(x as tf.Tensor4D),
+  },
+};
+
+/** The table's rows. */
+export const OP_NAMES = Object.keys(OPS);
+
+/** What a backend holds. */
+export interface Held {
+  tensors: number;
+  /** Bytes of the GPU's buffers in use. */
+  gpuBytes: number;
+  /** Bytes of the wasm backend's heap: what is freed is used again, so it does not grow. */
+  heapBytes: number;
+}
+
+function held(): Held {
+  const { wasm } = tf.backend() as unknown as Partial<WasmBackend>;
+  const heap = wasm?.HEAPU8 as Uint8Array | undefined;
+  const memory = tf.memory() as tf.MemoryInfo & { numBytesInGPU?: number };
+  return { tensors: memory.numTensors, gpuBytes: memory.numBytesInGPU ?? 0, heapBytes: heap?.buffer.byteLength ?? 0 };
+}
+
+/**
+ * Runs an op of the table so many times, forward and backward.
+ * @returns what the running backend held before and after; undefined where it has no such kernel
+ */
+export async function heldAround(name: string, runs: number): Promise<{ before: Held; after: Held } | undefined> {
+  const { kernel, inputs: make, run, forwardOnly } = OPS[name];
+  if (kernel && !tf.getKernel(kernel, tf.getBackend())) return undefined;
+  const inputs = make();
+  const once = async (): Promise<void> => {
+    const out = run(...inputs);
+    await out.data();
+    out.dispose();
+    if (forwardOnly) return;
+    const { value, grads } = tf.valueAndGrads((...x: tf.Tensor[]) => tf.sum(run(...x)) as tf.Scalar)(inputs);
+    for (const gradient of grads) await gradient.data();
+    tf.dispose([value, grads]);
+  };
+  // The first runs compile programs, fill pools and cache what is read.
+  for (let k = 0; k < 3; k++) await once();
+  const before = held();
+  for (let k = 0; k < runs; k++) await once();
+  const after = held();
+  tf.dispose(inputs);
+  return { before, after };
+}
