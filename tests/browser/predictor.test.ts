@@ -137,6 +137,87 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
     });
   });
 
+  describe.each(['webgl', 'webgpu'] as const)('memory on %s', (device) => {
+    it('is after 100 runs of every op what it was before', async () => {
+      const { page, problems } = await openPage(await launch(device), site.url);
+      const { ran, differences } = await page.evaluate(async (device) => {
+        await window.api.startBackend(device);
+        return window.api.heldAfterRuns();
+      }, device);
+      const everywhere = ['multilevelRoiAlign', 'refineRegions', 'groupedConv2d', 'dilatedConv2d', 'groupNorm'];
+      const more = device === 'webgpu' ? ['rotatedRoiAlign', 'deformConv2d', 'selectProposals'] : [];
+      expect(ran).toEqual(expect.arrayContaining([...everywhere, ...more, 'upsampleBilinear', 'upsampleNearest2x']));
+      expect(differences).toEqual([]);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+  });
+
+  describe('a program that the driver refuses', () => {
+    it('is a clear error on webgl; the predictor can be disposed of and made anew', async () => {
+      const { page } = await openPage(await launch('webgl'), site.url);
+      const answer = await page.evaluate(
+        async ([model, picture]) => {
+          const { Predictor, BackendError, tf } = window.api;
+          const blob = await (await fetch(picture)).blob();
+          const options = { device: 'webgl', overrides: ['INPUT.MIN_SIZE_TEST=64', 'MODEL.RPN.POST_NMS_TOPK_TEST=40'] } as const;
+          const predictor = await Predictor.load(model, options);
+          const { gl } = (tf.backend() as unknown as { gpgpu: { gl: WebGL2RenderingContext } }).gpgpu;
+          const ask = gl.getShaderParameter.bind(gl);
+          gl.getShaderParameter = (shader, what) => (what === gl.COMPILE_STATUS ? false : (ask(shader, what) as unknown));
+          const refused: unknown = await predictor.predict(blob).catch((error: unknown) => error);
+          gl.getShaderParameter = ask;
+          predictor.dispose();
+          const left = tf.memory().numTensors;
+          const anew = await Predictor.load(model, options);
+          const found = (await anew.predict(blob)).length;
+          anew.dispose();
+          return { refused: refused instanceof BackendError && refused.message, left, found };
+        },
+        [MODEL, PICTURE] as const,
+      );
+      expect(answer.refused).toMatch(
+        /device webgl: the GPU's driver refused a program or a texture \(Failed to compile.*take wasm/,
+      );
+      expect(answer.left).toBe(0);
+      expect(answer.found).toBeGreaterThan(0);
+      await page.context().close();
+    });
+
+    it('is a clear error on webgpu, once', async () => {
+      const { page } = await openPage(await launch('webgpu'), site.url);
+      const messages = await page.evaluate(
+        async ([model, picture]) => {
+          const { Predictor, BackendError, tf } = window.api;
+          const blob = await (await fetch(picture)).blob();
+          const options = { device: 'webgpu', overrides: ['INPUT.MIN_SIZE_TEST=64', 'MODEL.RPN.POST_NMS_TOPK_TEST=40'] } as const;
+          const failures: (string | false)[] = [];
+          for (const spoil of [
+            (device: GPUDevice) => device.createShaderModule({ code: 'fn broken(' }),
+            (device: GPUDevice) => device.createBuffer({ size: 2 ** 45, usage: 128 }),
+            (device: GPUDevice) => device.destroy(),
+          ]) {
+            const predictor = await Predictor.load(model, options);
+            spoil((tf.backend() as unknown as { device: GPUDevice }).device);
+            const error: unknown = await predictor.predict(blob).catch((error: unknown) => error);
+            failures.push(error instanceof BackendError && error.message);
+            predictor.dispose();
+          }
+          const anew = await Predictor.load(model, options);
+          const found = (await anew.predict(blob)).length;
+          anew.dispose();
+          return { failures, found };
+        },
+        [MODEL, PICTURE] as const,
+      );
+      expect(messages.failures[0]).toMatch(/device webgpu: the GPU reported an error.*parsing WGSL/);
+      expect(messages.failures[1]).toMatch(/device webgpu: the GPU reported an error.*out of memory, take smaller images/);
+      expect(messages.failures[2]).toMatch(/device webgpu: the GPU device was lost.*load a new one/);
+      expect(messages.found).toBeGreaterThan(0);
+      await page.context().close();
+    });
+  });
+
   describe('programs on webgl', () => {
     it('are compiled by the warm-up: pictures of other sizes, with other numbers of instances, compile none', async () => {
       const browser = await launch('webgl');

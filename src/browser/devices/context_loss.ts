@@ -1,6 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
 
+/** What TensorFlow.js throws, in words of WebGL, where the driver does not compile a program or has no memory for a texture. */
+const OF_THE_DRIVER = /Failed to (compile|link)|Unable to create WebGL|texture size|OUT_OF_MEMORY|FRAMEBUFFER/i;
+
 /**
  * Watches over a WebGL context: a lost one computes nothing any more, and waiting for it would never end. (WebGPU fails by itself; the other devices
  * cannot be lost.)
@@ -31,7 +34,7 @@ export class ContextLoss {
       // Whatever failed after the loss failed because of it.
       running.catch(() => undefined);
       this.check();
-      throw error;
+      throw driverError(error) ?? error;
     } finally {
       this.waiting.delete(reject);
     }
@@ -53,5 +56,13 @@ export class ContextLoss {
 function lostError(): BackendError {
   return new BackendError(
     'device webgl: the browser took the GPU away (WebGL context lost). Dispose of this predictor and load a new one, or take wasm.',
+  );
+}
+
+function driverError(error: unknown): BackendError | undefined {
+  if (!(error instanceof Error) || error instanceof BackendError || !OF_THE_DRIVER.test(error.message)) return undefined;
+  return new BackendError(
+    `device webgl: the GPU's driver refused a program or a texture (${error.message}). Take smaller images, or take wasm.`,
+    { cause: error },
   );
 }
