@@ -27,12 +27,33 @@ struct Convolution {
 /// Floats in one of the 16 planes of a block. Planes of a multiple of 4096 bytes would all fall into the same few lines of a cache.
 inline size_t PlaneFloats(size_t tiles, size_t channels) { return (tiles * channels + 15) / 16 * 16 + 16; }
 
+/// The gradient of such a convolution for its filter: the same transforms, read backwards. In chunks of tiles: TransformTile for every tile, AddTiles
+/// for every plane and some input channels, each in any order; after the last chunk FinishFilter for every input channel. The sums do not depend on
+/// the number of threads.
+struct FilterGradient {
+  const float *x;   // [batch, height, width, in]
+  const float *dy;  // [batch, height, width, out]
+  float *dw;        // [3, 3, in, out]
+  size_t batch, height, width, in, out;
+
+  // Set by Plan.
+  const float *zeros;  // [max(in, out)]
+  size_t panel, panels, tiles, tilesInChunk;
+
+  size_t VPlane() const { return PlaneFloats(tilesInChunk, in); }
+  size_t MPlane() const { return PlaneFloats(tilesInChunk, panels * panel); }
+  size_t UPlane() const { return PlaneFloats(in, panels * panel); }
+};
+
 /// The same for every set of instructions.
 struct WinogradKernel {
   size_t panel;  // output channels of a panel
   size_t rows;   // tiles of a block of registers
   void (*transformFilter)(const Convolution &c, size_t panel, float *u);
   void (*convolveTiles)(const Convolution &c, const float *u, size_t first, size_t tiles, float *scratch);
+  void (*transformTile)(const FilterGradient &g, size_t tile, size_t t, float *v, float *m);
+  void (*addTiles)(const FilterGradient &g, int e, size_t firstIn, size_t ins, size_t tiles, const float *v, const float *m, float *u);
+  void (*finishFilter)(const FilterGradient &g, size_t i, const float *u);
 
   size_t FilterFloats(const Convolution &c) const { return 16 * c.panels * c.in * panel; }
   size_t ScratchFloats(const Convolution &c) const {
@@ -75,16 +96,19 @@ struct WinogradKernel {
 #pragma GCC pop_options
 #endif
 
+#define MASKRCNN_KERNEL(set, rows) \
+  {set::kPanel, rows, set::TransformFilter, set::ConvolveTiles, set::TransformTile, set::AddTiles, set::FinishFilter}
+
 inline const WinogradKernel &PortableKernel() {
-  static const WinogradKernel kernel = {portable::kPanel, 6, portable::TransformFilter, portable::ConvolveTiles};
+  static const WinogradKernel kernel = MASKRCNN_KERNEL(portable, 6);
   return kernel;
 }
 
 /// The widest that this processor can run.
 inline const WinogradKernel &BestKernel() {
 #ifdef MASKRCNN_X86_SETS
-  static const WinogradKernel wide = {avx2::kPanel, 6, avx2::TransformFilter, avx2::ConvolveTiles};
-  static const WinogradKernel wider = {avx512::kPanel, 12, avx512::TransformFilter, avx512::ConvolveTiles};
+  static const WinogradKernel wide = MASKRCNN_KERNEL(avx2, 6);
+  static const WinogradKernel wider = MASKRCNN_KERNEL(avx512, 12);
   if (__builtin_cpu_supports("avx512f")) return wider;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return wide;
 #endif
@@ -101,6 +125,19 @@ inline size_t Plan(const WinogradKernel &kernel, size_t threads, Convolution *c)
   const size_t even = (c->tiles + threads * rounds - 1) / (threads * rounds);
   c->tilesInBlock = std::max<size_t>(1, (even + kernel.rows - 1) / kernel.rows) * kernel.rows;
   return std::min(threads, (c->tiles + c->tilesInBlock - 1) / c->tilesInBlock);
+}
+
+/// Floats of both transforms of a chunk; they stay in the cache that the cores share.
+const size_t kChunkFloats = 1 << 20;
+/// Input channels of a part of AddTiles: for some tiles they fit beside a panel into the innermost cache.
+const size_t kInsOfPart = 48;
+
+inline void Plan(const WinogradKernel &kernel, FilterGradient *g) {
+  g->tiles = g->batch * ((g->height + 1) / 2) * ((g->width + 1) / 2);
+  g->panel = kernel.panel;
+  g->panels = (g->out + kernel.panel - 1) / kernel.panel;
+  const size_t fitting = kChunkFloats / (16 * (g->in + g->panels * g->panel));
+  g->tilesInChunk = std::min(g->tiles, std::max<size_t>(64, fitting));
 }
 
 }  // namespace

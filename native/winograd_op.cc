@@ -1,80 +1,21 @@
-// TensorFlow's operation MaskRcnnConv3x3: see winograd.h. `maskrcnn setup` compiles this file into tfjs-node's addon.
-
-#include "winograd_op.h"
+// TensorFlow's operations MaskRcnnConv3x3 and MaskRcnnConv3x3FilterGradient: see winograd.h.
 
 #include <atomic>
-#include <mutex>
-#include <string>
-#ifndef _WIN32
-#include <dlfcn.h>
-#endif
 
-#include "tensorflow/c/kernels.h"
-#include "tensorflow/c/ops.h"
-#include "tensorflow/c/tf_status.h"
-#include "tensorflow/c/tf_tensor.h"
+#include "op_call.h"
+#include "operations.h"
 #include "winograd.h"
 #include "worker_pool.h"
 
 namespace maskrcnn {
 namespace {
 
-const char kName[] = "MaskRcnnConv3x3";
+const char kConvolution[] = "MaskRcnnConv3x3";
+const char kFilterGradient[] = "MaskRcnnConv3x3FilterGradient";
 
 struct Attributes {
   TF_Bool relu = 0, transposed = 0;
 };
-
-/// A status and the tensors of one call, deleted at its end.
-class Call {
- public:
-  explicit Call(TF_OpKernelContext *context) : context_(context), status_(TF_NewStatus()) {}
-  ~Call() {
-    for (size_t i = 0; i < count_; ++i) TF_DeleteTensor(tensors_[i]);
-    TF_DeleteStatus(status_);
-  }
-  Call(const Call &) = delete;
-  void operator=(const Call &) = delete;
-
-  /// An input; null where there was an error.
-  TF_Tensor *Input(int index) {
-    TF_Tensor *tensor = nullptr;
-    TF_GetInput(context_, index, &tensor, status_);
-    return Own(tensor);
-  }
-
-  TF_Tensor *Output(const int64_t *shape, int rank, size_t floats) {
-    return Own(TF_AllocateOutput(context_, 0, TF_FLOAT, shape, rank, floats * sizeof(float), status_));
-  }
-
-  TF_Tensor *Scratch(size_t floats) {
-    const int64_t shape[] = {int64_t(floats)};
-    TF_AllocatorAttributes attributes = {};
-    attributes.struct_size = TF_ALLOCATOR_ATTRIBUTES_STRUCT_SIZE;
-    attributes.on_host = 1;
-    return Own(TF_AllocateTemp(context_, TF_FLOAT, shape, 1, &attributes, status_));
-  }
-
-  bool Require(bool right, const char *what) {
-    if (!right) TF_SetStatus(status_, TF_INVALID_ARGUMENT, (std::string(kName) + ": " + what).c_str());
-    return right;
-  }
-
-  void Fail() { TF_OpKernelContext_Failure(context_, status_); }
-
- private:
-  TF_Tensor *Own(TF_Tensor *tensor) {
-    if (tensor) tensors_[count_++] = tensor;
-    return TF_GetCode(status_) == TF_OK ? tensor : nullptr;
-  }
-
-  TF_OpKernelContext *const context_;
-  TF_Status *const status_;
-  TF_Tensor *tensors_[6];
-  size_t count_ = 0;
-};
-
-float *Floats(const TF_Tensor *tensor) { return static_cast<float *>(TF_TensorData(tensor)); }
 
 void Convolve(Convolution c, float *scratch, const WinogradKernel &kernel, size_t threads) {
   float *u = scratch, *zeros = u + kernel.FilterFloats(c), *blocks = zeros + (c.in + 15) / 16 * 16;
@@ -129,7 +70,7 @@ bool Compute(const Attributes &attributes, int inputs, Call *call) {
     c.addend = Floats(addend);
   }
   const size_t floats = c.batch * c.height * c.width * c.out;
-  TF_Tensor *const y = call->Output(shape, 4, floats);
+  TF_Tensor *const y = call->Output(0, shape, 4, floats);
   if (!y) return false;
   if (floats == 0) return true;
   if (!call->Require(c.in > 0, "no input channels")) return false;
@@ -154,51 +95,99 @@ void *CreateKernel(TF_OpKernelConstruction *construction) {
 }
 
 void ComputeKernel(void *attributes, TF_OpKernelContext *context) {
-  Call call(context);
+  Call call(kConvolution, context);
   if (!Compute(*static_cast<Attributes *>(attributes), TF_NumInputs(context), &call)) call.Fail();
 }
 
 void DeleteKernel(void *attributes) { delete static_cast<Attributes *>(attributes); }
 
-/// TensorFlow keeps pointers into this library, and the pool's threads run in it: it stays when a worker thread of Node, the only one that had
-/// loaded it, ends.
-bool StayLoaded() {
-#ifdef _WIN32
-  return false;
-#else
-  Dl_info info;
-  return dladdr(reinterpret_cast<void *>(&DeleteKernel), &info) != 0 && dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE) != nullptr;
-#endif
+/// Floats before the sixteen planes: zeros for what is outside the map.
+size_t Zeros(const FilterGradient &g) { return (std::max(g.in, g.out) + 15) / 16 * 16; }
+
+void Sum(FilterGradient g, float *scratch, const WinogradKernel &kernel) {
+  float *zeros = scratch, *v = zeros + Zeros(g), *m = v + 16 * g.VPlane(), *u = m + 16 * g.MPlane();
+  std::fill(zeros, v, 0.0f);
+  std::fill(u, u + 16 * g.UPlane(), 0.0f);
+  g.zeros = zeros;
+  WorkerPool &pool = WorkerPool::Get();
+  const size_t parts = 16 * ((g.in + kInsOfPart - 1) / kInsOfPart);
+  for (size_t first = 0; first < g.tiles; first += g.tilesInChunk) {
+    const size_t tiles = std::min(g.tilesInChunk, g.tiles - first);
+    std::atomic<size_t> tile{0}, part{0};
+    pool.Run(pool.threads(), [&](size_t) {
+      for (size_t t; (t = tile.fetch_add(8)) < tiles;) {
+        for (size_t k = t; k < std::min(tiles, t + 8); ++k) kernel.transformTile(g, first + k, k, v, m);
+      }
+    });
+    pool.Run(pool.threads(), [&](size_t) {
+      for (size_t p; (p = part++) < parts;) {
+        const size_t in = p / 16 * kInsOfPart;
+        kernel.addTiles(g, p % 16, in, std::min(kInsOfPart, g.in - in), tiles, v, m, u);
+      }
+    });
+  }
+  std::atomic<size_t> in{0};
+  pool.Run(pool.threads(), [&](size_t) {
+    for (size_t i; (i = in++) < g.in;) kernel.finishFilter(g, i, u);
+  });
+}
+
+/// False where the call has failed.
+bool ComputeFilterGradient(Call *call) {
+  TF_Tensor *const x = call->Input(0), *const dy = x ? call->Input(1) : nullptr;
+  if (!dy) return false;
+  bool same = TF_NumDims(x) == 4 && TF_NumDims(dy) == 4;
+  for (int i = 0; same && i < 3; ++i) same = TF_Dim(x, i) == TF_Dim(dy, i);
+  if (!call->Require(same, "x [N, H, W, C] and a gradient [N, H, W, K] are expected")) return false;
+  FilterGradient g = {};
+  g.x = Floats(x);
+  g.dy = Floats(dy);
+  g.batch = TF_Dim(x, 0);
+  g.height = TF_Dim(x, 1);
+  g.width = TF_Dim(x, 2);
+  g.in = TF_Dim(x, 3);
+  g.out = TF_Dim(dy, 3);
+  const int64_t shape[] = {3, 3, int64_t(g.in), int64_t(g.out)};
+  TF_Tensor *const dw = call->Output(0, shape, 4, 9 * g.in * g.out);
+  if (!dw) return false;
+  if (g.in == 0 || g.out == 0) return true;
+  g.dw = Floats(dw);
+  const WinogradKernel &kernel = BestKernel();
+  Plan(kernel, &g);
+  TF_Tensor *const scratch = call->Scratch(Zeros(g) + 16 * (g.VPlane() + g.MPlane() + g.UPlane()));
+  if (!scratch) return false;
+  Sum(g, Floats(scratch), kernel);
+  return true;
+}
+
+void ComputeFilterGradientKernel(void *, TF_OpKernelContext *context) {
+  Call call(kFilterGradient, context);
+  if (!ComputeFilterGradient(&call)) call.Fail();
 }
 
 }  // namespace
 
-void RegisterOperations(TFE_Context *context) {
-  static std::mutex mutex;
-  std::lock_guard<std::mutex> lock(mutex);
-  TF_Status *status = TF_NewStatus();
-  TFE_Op *known = TFE_NewOp(context, kName, status);
-  if (known) TFE_DeleteOp(known);
-  // A second registration would end the process.
-  if (!known && StayLoaded()) {
-    TF_OpDefinitionBuilder *op = TF_NewOpDefinitionBuilder(kName);
-    TF_OpDefinitionBuilderAddInput(op, "x: float");
-    TF_OpDefinitionBuilderAddInput(op, "filter: float");
-    TF_OpDefinitionBuilderAddInput(op, "args: num_args * float");
-    TF_OpDefinitionBuilderAddOutput(op, "y: float");
-    TF_OpDefinitionBuilderAddAttr(op, "num_args: int >= 0");
-    TF_OpDefinitionBuilderAddAttr(op, "relu: bool = false");
-    TF_OpDefinitionBuilderAddAttr(op, "transposed: bool = false");
-    TF_OpDefinitionBuilderSetShapeInferenceFunction(op, TF_ShapeInferenceContextSetUnknownShape);
-    TF_SetStatus(status, TF_OK, "");
-    TF_RegisterOpDefinition(op, status);
-    if (TF_GetCode(status) == TF_OK) {
-      TF_KernelBuilder *kernel = TF_NewKernelBuilder(kName, "CPU", CreateKernel, ComputeKernel, DeleteKernel);
-      TF_RegisterKernelBuilder(kName, kernel, status);
-    }
-  }
-  // Without the operation, those who would use it take TensorFlow's own.
-  TF_DeleteStatus(status);
+void RegisterWinograd(TFE_Context *context) {
+  RegisterOperation(
+      context, kConvolution,
+      [](TF_OpDefinitionBuilder *op) {
+        TF_OpDefinitionBuilderAddInput(op, "x: float");
+        TF_OpDefinitionBuilderAddInput(op, "filter: float");
+        TF_OpDefinitionBuilderAddInput(op, "args: num_args * float");
+        TF_OpDefinitionBuilderAddOutput(op, "y: float");
+        TF_OpDefinitionBuilderAddAttr(op, "num_args: int >= 0");
+        TF_OpDefinitionBuilderAddAttr(op, "relu: bool = false");
+        TF_OpDefinitionBuilderAddAttr(op, "transposed: bool = false");
+      },
+      CreateKernel, ComputeKernel, DeleteKernel);
+  RegisterOperation(
+      context, kFilterGradient,
+      [](TF_OpDefinitionBuilder *op) {
+        TF_OpDefinitionBuilderAddInput(op, "x: float");
+        TF_OpDefinitionBuilderAddInput(op, "dy: float");
+        TF_OpDefinitionBuilderAddOutput(op, "dw: float");
+      },
+      nullptr, ComputeFilterGradientKernel, nullptr);
 }
 
 }  // namespace maskrcnn

@@ -15,7 +15,6 @@
 #endif
 
 namespace maskrcnn {
-namespace {
 
 class WorkerPool {
  public:
@@ -89,7 +88,6 @@ class WorkerPool {
   std::deque<Job *> jobs_;
 };
 
-}  // namespace
 }  // namespace maskrcnn
 
 #endif  // MASKRCNN_WORKER_POOL_H_

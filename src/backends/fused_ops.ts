@@ -8,7 +8,7 @@ interface Attribute {
 }
 
 /** What is used of the TensorFlow backend (tfjs-node). */
-interface TensorflowBackend {
+export interface TensorflowBackend {
   binding: {
     executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): unknown[];
     isUsingGpuDevice(): boolean;
@@ -54,6 +54,8 @@ interface Conv3x3Options {
 export class FusedOps {
   /** False for an addon of an older set-up, which has no {@link conv3x3}. */
   hasConv3x3 = false;
+  /** False for an addon of an older set-up, which has that but not its gradient for the filter. */
+  hasFilterGradient = false;
 
   constructor(private readonly backend: TensorflowBackend) {}
 
@@ -116,8 +118,14 @@ export class FusedOps {
     );
   }
 
+  /** The gradient of {@link conv3x3} for its filter, [3, 3, C, K]. x [N, H, W, C], dy [N, H, W, K]. */
+  conv3x3FilterGradient(x: tf.TensorInfo, dy: tf.TensorInfo): tf.Tensor {
+    return this.backend.executeSingleOutput('MaskRcnnConv3x3FilterGradient', [], [x, dy]);
+  }
+
   /** The convolution's gradient for its filter. */
   conv2dFilterGradient(dy: tf.TensorInfo, x: tf.TensorInfo, shape: readonly number[], geometry: ConvolutionGeometry): tf.Tensor {
+    if (this.hasFilterGradient && this.prefersConv3x3(x.shape, shape, geometry)) return this.conv3x3FilterGradient(x, dy);
     return this.withShape(shape, (sizes) =>
       this.backend.executeSingleOutput('Conv2DBackpropFilter', this.convolution(geometry), [x, sizes, dy]),
     );
@@ -314,6 +322,7 @@ function works(ops: FusedOps, backend: TensorflowBackend): FusedOps | false {
     const numbers = [y, sum, product].flatMap((tensor) => [...(backend.readSync(tensor.dataId) as Float32Array)]);
     if (![3.5, 0, 7, 0, 3.5, -5.5].every((right, i) => numbers[i] === right)) return false;
     ops.hasConv3x3 = conv3x3Works(ops, backend);
+    ops.hasFilterGradient = ops.hasConv3x3 && filterGradientWorks(ops, backend);
     return ops;
   } catch {
     return false;
@@ -342,5 +351,20 @@ function conv3x3Works(ops: FusedOps, backend: TensorflowBackend): boolean {
     return false;
   } finally {
     tf.dispose(y ? [x, filter, bias, y] : [x, filter, bias]);
+  }
+}
+
+/** One pixel again: only the middle of the filter has a gradient. */
+function filterGradientWorks(ops: FusedOps, backend: TensorflowBackend): boolean {
+  const [x, dy] = [tf.tensor4d([2, -3], [1, 1, 1, 2]), tf.tensor4d([5, 7, -11], [1, 1, 1, 3])];
+  let gradient: tf.Tensor | undefined;
+  try {
+    gradient = ops.conv3x3FilterGradient(x, dy);
+    const middle = (backend.readSync(gradient.dataId) as Float32Array).subarray(4 * 6, 5 * 6);
+    return [10, 14, -22, -15, -21, 33].every((right, i) => middle[i] === right);
+  } catch {
+    return false;
+  } finally {
+    tf.dispose(gradient ? [x, dy, gradient] : [x, dy]);
   }
 }

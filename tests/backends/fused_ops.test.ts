@@ -59,6 +59,27 @@ function convolved(sizes: Sizes, numbers: Numbers): Float64Array {
   return y;
 }
 
+/** The gradient for the filter where `addend` is the gradient of the output: by the definition, in double precision. */
+function filterGradient(sizes: Sizes, { x, addend: dy }: Numbers): Float64Array {
+  const { batch, height, width, inChannels, outChannels } = sizes;
+  const gradient = new Float64Array(9 * inChannels * outChannels);
+  for (let pixel = 0; pixel < batch * height * width; pixel++) {
+    const row = Math.floor(pixel / width) % height;
+    const column = pixel % width;
+    for (let k = 0; k < 9; k++) {
+      const [r, c] = [row + Math.floor(k / 3) - 1, column + (k % 3) - 1];
+      if (r < 0 || c < 0 || r >= height || c >= width) continue;
+      const from = (pixel + (r - row) * width + c - column) * inChannels;
+      for (let i = 0; i < inChannels; i++) {
+        for (let o = 0; o < outChannels; o++) {
+          gradient[(k * inChannels + i) * outChannels + o] += x[from + i] * dy[pixel * outChannels + o];
+        }
+      }
+    }
+  }
+  return gradient;
+}
+
 interface Parts {
   readonly bias: boolean;
   readonly addend: boolean;
@@ -94,7 +115,7 @@ describe.skipIf(missing)(`3x3 convolutions by Winograd's algorithm${missing ? ` 
   });
 
   it.runIf(process.env.MASKRCNN_REQUIRE_NATIVE === '1')('are there after set-up', () => {
-    expect(ops).toBeDefined();
+    expect(ops?.hasFilterGradient).toBe(true);
   });
 
   function run(sizes: Sizes, numbers: Numbers, parts: Parts & { transposed: boolean }) {
@@ -153,6 +174,40 @@ describe.skipIf(missing)(`3x3 convolutions by Winograd's algorithm${missing ? ` 
       }
     });
   }
+
+  function gradientOf({ batch, height, width, inChannels, outChannels }: Sizes, { x, addend }: Numbers): Float32Array {
+    const before = tf.memory().numTensors;
+    const map = tf.tensor(x, [batch, height, width, inChannels]);
+    const dy = tf.tensor(addend, [batch, height, width, outChannels]);
+    const gradient = ops!.conv3x3FilterGradient(map, dy);
+    expect(gradient.shape).toEqual([3, 3, inChannels, outChannels]);
+    const values = gradient.dataSync<'float32'>();
+    tf.dispose([map, dy, gradient]);
+    expect(tf.memory().numTensors).toBe(before);
+    return values;
+  }
+
+  // More than one chunk of tiles, too.
+  for (const sizes of [...maps, { batch: 2, height: 70, width: 61, inChannels: 19, outChannels: 21 }]) {
+    const name = `${sizes.batch} of ${sizes.height}x${sizes.width}, ${sizes.inChannels} to ${sizes.outChannels} channels`;
+    it(`have exact gradients for their filter: ${name}`, (context) => {
+      if (!ops?.hasFilterGradient) return context.skip();
+      const random = new Random(9);
+      const numbers = numbersOf(sizes, () => random.integer(9) - 4);
+      expect([...gradientOf(sizes, numbers)]).toEqual([...filterGradient(sizes, numbers)]);
+    });
+  }
+
+  it('round in the gradient for the filter as sums over 64 tiles, and over such sums, may', (context) => {
+    if (!ops?.hasFilterGradient) return context.skip();
+    const random = new Random(13);
+    const sizes = { batch: 3, height: 64, width: 64, inChannels: 24, outChannels: 24 };
+    const numbers = numbersOf(sizes, () => 2 * random.next() - 1);
+    const right = filterGradient(sizes, numbers);
+    const worst = gradientOf(sizes, numbers).reduce((most, value, i) => Math.max(most, Math.abs(value - right[i])), 0);
+    // 12,288 products of at most 1, each rounded once in at most 64 + 48 additions whose terms are of random signs.
+    expect(worst).toBeLessThan(Math.sqrt(12288) * (64 + 48) * 2 ** -24);
+  });
 
   it('round as a sum of 9 C products of at most 1 may: one unit of 2^-24 each', (context) => {
     if (!ops) return context.skip();
@@ -235,6 +290,10 @@ describe.skipIf(missing)(`3x3 convolutions by Winograd's algorithm${missing ? ` 
     // The value, the value that the gradients need, and the gradient for x.
     expect(used.filter((name) => name === 'MaskRcnnConv3x3')).toHaveLength(3);
     expect(used).not.toContain('Conv2DBackpropInput');
+    if (ops.hasFilterGradient) {
+      expect(used.filter((name) => name === 'MaskRcnnConv3x3FilterGradient')).toHaveLength(1);
+      expect(used).not.toContain('Conv2DBackpropFilter');
+    }
     expect(tf.memory().numTensors).toBe(before);
     const right = all(plain);
     got.forEach((values, i) => expect(values).toEqual(right[i]));

@@ -98,8 +98,8 @@ describe('libtensorflow in the cache', () => {
       core: undefined,
     } as const;
     const addon = join(native.folder, 'lib/napi-v8/tfjs_binding.node');
-    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r3.node'));
-    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r3.node'), 'addon');
+    expect(cachedAddon(library, { ...native, addon })).toBe(join(library, 'tfjs-node-4.22.0-napi-v8-r4.node'));
+    writeFileSync(join(library, 'tfjs-node-4.22.0-napi-v8-r4.node'), 'addon');
     await linkLibrary(library, native.folder);
     await installAddon(library, { ...native, addon });
     expect(readFileSync(addon, 'utf8')).toBe('addon');
@@ -129,23 +129,34 @@ describe('the patch of the addon', () => {
     await patchAddonSource(root);
     const patched = texts();
     for (const piece of [
-      '#include "winograd_op.h"',
+      '#include "operations.h"',
       'maskrcnn::RegisterOperations(',
       'static void AddInPlace(',
-      '"maskrcnn-ts addon 3"',
+      '"maskrcnn-ts addon 4"',
     ]) {
       expect(patched[0].split(piece)).toHaveLength(piece.startsWith('"') ? 3 : 2);
     }
-    expect(patched[1].split("'binding/winograd_op.cc'")).toHaveLength(2);
+    for (const own of ['operations', 'optimizer_op', 'winograd_op']) {
+      expect(patched[1].split(`'binding/${own}.cc'`)).toHaveLength(2);
+    }
     expect(existsSync(join(root, 'binding/winograd_kernel.inc'))).toBe(true);
     await patchAddonSource(root);
     expect(texts()).toEqual(patched);
-    const second = (text: string) =>
-      text.replaceAll('maskrcnn-ts addon 3', 'maskrcnn-ts addon 2').replace(/.*(winograd_op|maskrcnn::).*\n/g, '');
-    writeFileSync(source, second(patched[0]));
-    writeFileSync(build, second(patched[1]));
-    await patchAddonSource(root);
-    expect(texts()).toEqual(patched);
+    const older: ((text: string) => string)[] = [
+      (text) =>
+        text
+          .replaceAll('addon 4', 'addon 3')
+          .replace('"operations.h"', '"winograd_op.h"')
+          .replace(/.*(operations|optimizer_op)\.cc.*\n/g, ''),
+      (text) =>
+        text.replaceAll('addon 4', 'addon 2').replace(/.*(operations\.(h|cc)|optimizer_op|winograd_op|maskrcnn::).*\n/g, ''),
+    ];
+    for (const revision of older) {
+      writeFileSync(source, revision(patched[0]));
+      writeFileSync(build, revision(patched[1]));
+      await patchAddonSource(root);
+      expect(texts()).toEqual(patched);
+    }
   });
 
   it('is recognised in a built addon; one of this cache without it is outdated', async () => {
@@ -162,7 +173,7 @@ describe('the patch of the addon', () => {
     expect(await isOutdatedAddon(folder(), native)).toBe(false);
     writeFileSync(addon, 'ELF\0maskrcnn-ts addon 2\0');
     expect(await isOutdatedAddon(cache, native)).toBe(true);
-    writeFileSync(addon, 'ELF\0maskrcnn-ts addon 3\0');
+    writeFileSync(addon, 'ELF\0maskrcnn-ts addon 4\0');
     expect(await isPatchedAddon(addon)).toBe(true);
     expect(await isOutdatedAddon(cache, native)).toBe(false);
   });

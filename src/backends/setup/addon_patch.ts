@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../../atomic_file.js';
 import { BackendError } from '../../errors.js';
 
 /** Goes up with every change of the patch. */
-export const ADDON_REVISION = 3;
+export const ADDON_REVISION = 4;
 
 /** Stands in a built addon, so that one built before a change of the patch is told from one built after it. */
 const ADDON_MARK = `maskrcnn-ts addon ${ADDON_REVISION}`;
@@ -40,12 +40,12 @@ const INSERTIONS: readonly Insertion[] = [
   {
     file: BINDING,
     anchor: '#include "tf_auto_tensor.h"\n',
-    text: '#include "winograd_op.h"\n',
+    text: '#include "operations.h"\n',
   },
   {
     file: BUILD,
     anchor: "      'binding/tfjs_backend.cc',\n",
-    text: "      'binding/winograd_op.cc',\n",
+    text: ['operations', 'optimizer_op', 'winograd_op'].map((name) => `      'binding/${name}.cc',\n`).join(''),
   },
   {
     file: BINDING,
@@ -172,6 +172,12 @@ static void AddInPlace(float *y, const float *addend, size_t length, bool relu) 
   },
 ];
 
+/** What older revisions inserted and this one puts otherwise: taken out first. */
+const FORMER: readonly Insertion[] = [
+  { file: BINDING, anchor: '#include "tf_auto_tensor.h"\n', text: '#include "winograd_op.h"\n' },
+  { file: BUILD, anchor: "      'binding/tfjs_backend.cc',\n", text: "      'binding/winograd_op.cc',\n" },
+];
+
 /**
  * Prepares tfjs-node's sources for {@link ADDON_MARK}; what an earlier run, of this revision or an older one, has inserted is left alone.
  *
@@ -181,6 +187,11 @@ export async function patchAddonSource(packageFolder: string): Promise<void> {
   for (const name of new Set(INSERTIONS.map((insertion) => insertion.file))) {
     const file = join(packageFolder, name);
     let text = (await readFile(file, 'utf8')).replace(/maskrcnn-ts addon \d+/g, ADDON_MARK);
+    for (const insertion of FORMER.filter((former) => former.file === name)) {
+      const present = INSERTIONS.find(({ file, anchor }) => file === name && anchor === insertion.anchor)!;
+      if (!text.includes(`${present.text}${present.anchor}`))
+        text = text.replace(`${insertion.text}${insertion.anchor}`, insertion.anchor);
+    }
     for (const { anchor, text: inserted } of INSERTIONS.filter((insertion) => insertion.file === name)) {
       if (text.includes(`${inserted}${anchor}`)) continue;
       const pieces = text.split(anchor);

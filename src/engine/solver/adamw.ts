@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { weightUpdates } from '../../backends/weight_updates.js';
 import { CheckpointError } from '../../errors.js';
 import { clipGradients, type GradientClipping } from './clip_gradients.js';
 import type { Optimizer } from './optimizer.js';
@@ -64,15 +65,25 @@ export class AdamW implements Optimizer {
     const { variable, weightDecay } = parameter;
     const [beta1, beta2] = this.options.betas ?? [0.9, 0.999];
     const rate = parameter.learningRate * lrFactor;
+    const epsilon = this.options.epsilon ?? 1e-8;
+    const scale = Math.sqrt(1 - beta2 ** this.steps);
+    const kept = 1 - rate * weightDecay;
+    const corrected = rate / (1 - beta1 ** this.steps);
     const meanSlot = this.mean.of(parameter);
     const squareSlot = this.square.of(parameter);
+    const updates = weightUpdates();
+    if (updates) {
+      const rates = { betas: [beta1, beta2], epsilon, scale, kept, rate: corrected } as const;
+      const next = updates.adamW(variable, gradient, meanSlot, squareSlot, rates);
+      [variable, meanSlot, squareSlot].forEach((slot, i) => slot.assign(next[i]));
+      return;
+    }
     const mean = tf.add(tf.mul(meanSlot, beta1), tf.mul(gradient, 1 - beta1));
     const square = tf.add(tf.mul(squareSlot, beta2), tf.mul(tf.square(gradient), 1 - beta2));
     meanSlot.assign(mean);
     squareSlot.assign(square);
-    const scale = Math.sqrt(1 - beta2 ** this.steps);
-    const denominator = tf.add(tf.div(tf.sqrt(square), scale), this.options.epsilon ?? 1e-8);
-    const decayed = weightDecay === 0 ? variable : tf.mul(variable, 1 - rate * weightDecay);
-    variable.assign(tf.sub(decayed, tf.mul(tf.div(mean, denominator), rate / (1 - beta1 ** this.steps))));
+    const denominator = tf.add(tf.div(tf.sqrt(square), scale), epsilon);
+    const decayed = weightDecay === 0 ? variable : tf.mul(variable, kept);
+    variable.assign(tf.sub(decayed, tf.mul(tf.div(mean, denominator), corrected)));
   }
 }

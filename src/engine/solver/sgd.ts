@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { weightUpdates } from '../../backends/weight_updates.js';
 import { clipGradients, type GradientClipping } from './clip_gradients.js';
 import type { Optimizer } from './optimizer.js';
 import { type HostTensor, Slots } from './slots.js';
@@ -51,7 +52,15 @@ export class Sgd implements Optimizer {
 
   private update(parameter: TrainedParameter, gradient: tf.Tensor, lrFactor: number): void {
     const { variable, weightDecay, learningRate } = parameter;
-    const { momentum, nesterov } = this.options;
+    const { momentum, nesterov = false } = this.options;
+    const rate = learningRate * lrFactor;
+    const updates = this.velocity && weightUpdates();
+    if (this.velocity && updates) {
+      const slot = this.velocity.of(parameter);
+      const next = updates.sgd(variable, gradient, slot, { momentum, weightDecay, rate, nesterov });
+      [variable, slot].forEach((of, i) => of.assign(next[i]));
+      return;
+    }
     const decayed = weightDecay === 0 ? gradient : tf.add(gradient, tf.mul(variable, weightDecay));
     let direction = decayed;
     if (this.velocity) {
@@ -60,6 +69,6 @@ export class Sgd implements Optimizer {
       slot.assign(velocity);
       direction = nesterov ? tf.add(decayed, tf.mul(velocity, momentum)) : velocity;
     }
-    variable.assign(tf.sub(variable, tf.mul(direction, learningRate * lrFactor)));
+    variable.assign(tf.sub(variable, tf.mul(direction, rate)));
   }
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { weightUpdates } from '../../backends/weight_updates.js';
 
 /** What an average follows. */
 interface Followed {
@@ -35,8 +36,14 @@ export class WeightAverage {
   update(): void {
     this.updates++;
     const decay = Math.min(this.decay, (1 + this.updates) / (10 + this.updates));
+    const updates = weightUpdates();
     for (const { followed, average } of this.averages)
-      tf.tidy(() => average.assign(tf.add(tf.mul(average, decay), tf.mul(followed.variable, 1 - decay))));
+      tf.tidy(() =>
+        average.assign(
+          updates?.average(average, followed.variable, decay) ??
+            tf.add(tf.mul(average, decay), tf.mul(followed.variable, 1 - decay)),
+        ),
+      );
   }
 
   /** Exchanges the weights and their average: twice is as before. To evaluate or save the average. */
