@@ -96,7 +96,9 @@ export function convertTorchvision(tensors: ReadonlyMap<string, TensorData>): {
   }
   foldFrozenNorms(out);
   const classes = out.get('roi_heads.box_predictor.cls_score.weight')!.shape[0] - 1;
-  const names = classes === torchvisionClassNames.length ? torchvisionClassNames : classes === 1 ? ['person'] : undefined;
+  const isPose = out.has('roi_heads.keypoint_head.score_lowres.weight');
+  const names =
+    classes === torchvisionClassNames.length ? torchvisionClassNames : isPose && classes === 1 ? ['person'] : undefined;
   return { tensors: out, metadata: { conventions: 'torchvision', ...(names ? { class_names: JSON.stringify(names) } : {}) } };
 }
 

@@ -57,6 +57,17 @@ describe("torchvision's names", () => {
     expect(metadata).toEqual({ conventions: 'torchvision' });
   });
 
+  it('one class is a person where there are keypoints, else of no name', () => {
+    const classNames = (model: string) => {
+      const tensors = tensorsOf(model);
+      const two = new TensorData(new Uint8Array(8), 'F32', [2, 1]);
+      tensors.set('roi_heads.box_predictor.cls_score.weight', two);
+      return convertTorchvision(tensors).metadata['class_names'];
+    };
+    expect(classNames('keypointrcnn_resnet50_fpn')).toBe('["person"]');
+    expect(classNames('maskrcnn_resnet50_fpn')).toBeUndefined();
+  });
+
   it('the classes are the category ids of COCO', () => {
     expect(torchvisionClassNames).toHaveLength(90);
     expect([0, 11, 12, 89].map((i) => torchvisionClassNames[i])).toEqual(['person', 'N/A', 'stop sign', 'toothbrush']);
