@@ -28,7 +28,7 @@ export { InstanceMask, type Cutout } from './structures/masks/lazy_mask.js';
 export { type Contour } from './structures/masks/contours.js';
 export { type MaskCrop } from './ops/mask_paste/mask_paste.js';
 export { Prediction, type BoxXyxy, type CocoResult, type Instance, type StageMilliseconds } from './structures/prediction.js';
-export type { PixelResults } from './structures/detected_instances.js';
+export type { Keypoint, PixelResults } from './structures/detected_instances.js';
 export type { SemanticMap } from './meta_arch/meta_architecture.js';
 export type { PanopticMap, PanopticSegment } from './semantic/combine_panoptic.js';
 export { Predictor, type PredictOptions, type PredictorOptions } from './engine/predictor.js';
@@ -66,5 +66,6 @@ export { convertCheckpoint, type ConversionReport, type ConvertOptions } from '.
 export { type LoadReport, type ModelParameter } from './checkpoint/load.js';
 export { getConfig, dumpConfig, type Config } from './config/index.js';
 export { Drawing, type DrawOptions } from './visualization/drawing.js';
+export type { KeypointRule } from './visualization/skeleton.js';
 export { Visualizer } from './visualization/visualizer.js';
 export * from './errors.js';

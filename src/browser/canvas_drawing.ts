@@ -3,6 +3,7 @@ import type { Instance } from '../structures/detected_instances.js';
 import { hexColor } from '../visualization/colors.js';
 import { canWrite, textOutlines } from '../visualization/label_font.js';
 import { buildScene, type DrawOptions, type Scene } from '../visualization/scene.js';
+import { POINT_COLOR } from '../visualization/skeleton.js';
 import { ImageError } from '../errors.js';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
@@ -53,12 +54,13 @@ export class CanvasDrawing {
     this.scene ??= buildScene(
       height,
       width,
-      this.instances.map(({ box, score, className, classIndex, mask }) => ({
+      this.instances.map(({ box, score, className, classIndex, mask, keypoints }) => ({
         box,
         score,
         className,
         classIndex,
         ...(mask ? { bitmap: mask.crop() } : {}),
+        ...(keypoints ? { keypoints } : {}),
       })),
       this.options,
     );
@@ -99,6 +101,27 @@ function paintScene(context: Context, scene: Scene): void {
     stroke(context, path, '#000', boxLineWidth + 1.5, 0.2);
     stroke(context, path, hexColor(color), boxLineWidth, polygons.length > 0 ? 0.85 : 1);
   }
+  context.lineCap = 'round';
+  for (const { skeleton } of scene.shapes) {
+    if (!skeleton) continue;
+    for (const {
+      ends: [x0, y0, x1, y1],
+      color,
+    } of skeleton.lines) {
+      // prettier-ignore
+      const path = new Path2D();
+      path.moveTo(x0, y0);
+      path.lineTo(x1, y1);
+      stroke(context, path, hexColor(color), scene.skeletonWidth, 1);
+    }
+    context.fillStyle = hexColor(POINT_COLOR);
+    for (const [x, y] of skeleton.points) {
+      const disc = new Path2D();
+      disc.arc(x, y, scene.skeletonWidth, 0, 2 * Math.PI);
+      context.fill(disc);
+    }
+  }
+  context.lineCap = 'butt';
   for (const { color, place } of scene.labels) {
     if (!place.leader) continue;
     const path = new Path2D();

@@ -25,6 +25,7 @@ interface EvaluateFlags {
 interface Detections {
   dataset: CocoDataset;
   results: CocoResult[];
+  keypointSigmas?: readonly number[];
 }
 
 /** `maskrcnn evaluate`: judges a model, or a COCO results file, against an annotation file. */
@@ -61,7 +62,7 @@ export function register(program: Command): void {
       if (flags.shard === undefined) {
         const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
         const { showJudgement } = await import('./judge.js');
-        await showJudgement(judged.dataset, judged.results, flags);
+        await showJudgement(judged.dataset, judged.results, { ...flags, keypointSigmas: judged.keypointSigmas });
       } else await evaluateShard(flags, overrides, flags.shard);
     });
 }
@@ -83,12 +84,12 @@ async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[])
     import('../data/coco/first_images.js'),
   ]);
   const dataset = firstImages(await readAnnotations(flags.jsonFile), flags.limit);
-  const results = await predictAll(dataset, flags, images, overrides);
+  const { results, keypointSigmas } = await predictAll(dataset, flags, images, overrides);
   if (flags.output !== undefined) {
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
     await writeCocoResults(join(flags.output, 'coco_instances_results.json'), results);
   }
-  return { dataset, results };
+  return { dataset, results, keypointSigmas };
 }
 
 /** The shard's own detections, as a part for `maskrcnn merge`. */
@@ -139,7 +140,7 @@ async function predictAll(
   flags: EvaluateFlags,
   images: string,
   overrides: readonly string[],
-): Promise<CocoResult[]> {
+): Promise<{ results: CocoResult[]; keypointSigmas: readonly number[] }> {
   const [{ loadPredictor }, { predictDataset }, { progressLine }] = await Promise.all([
     import('./load_predictor.js'),
     import('../engine/predict_dataset.js'),
@@ -148,10 +149,11 @@ async function predictAll(
   const predictor = await loadPredictor(flags, { overrides });
   const line = await progressLine(`predicting on ${predictor.device}`, 'pictures');
   try {
-    return await predictDataset(predictor, dataset, images, {
+    const results = await predictDataset(predictor, dataset, images, {
       batchSize: flags.batch,
       onProgress: (done, total) => line.update(done, total),
     });
+    return { results, keypointSigmas: predictor.config.TEST.KEYPOINT_OKS_SIGMAS };
   } finally {
     line.stop();
     predictor.dispose();

@@ -11,12 +11,19 @@ export interface JudgeFlags {
   output?: string;
   images?: string;
   json?: boolean;
+  /** Of the model's config; COCO's where it has none. */
+  keypointSigmas?: readonly number[];
 }
 
 /** Evaluates, writes `evaluation.json`, `.txt` and `.html` into `--output`, prints the report; says how far it is where that takes long. */
 export async function showJudgement(dataset: CocoDataset, results: readonly CocoResult[], flags: JudgeFlags): Promise<void> {
   const report = await withProgress('evaluating', 'categories', undefined, (onProgress) =>
-    evaluationReport(dataset, results, { score: flags.score, iou: flags.iou, onProgress }),
+    evaluationReport(dataset, results, {
+      score: flags.score,
+      iou: flags.iou,
+      onProgress,
+      ...(flags.keypointSigmas?.length ? { keypointSigmas: [...flags.keypointSigmas] } : {}),
+    }),
   );
   const text = reportText(report);
   const json = `${JSON.stringify(report, null, 2)}\n`;

@@ -45,7 +45,6 @@ const RULES: Rule[] = [
     ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME !== 'DefaultAnchorGenerator',
     ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME,
   ],
-  ['MODEL.KEYPOINT_ON', ({ MODEL }) => MODEL.KEYPOINT_ON, () => 'keypoints'],
   ['TEST.AUG.ENABLED', ({ TEST }) => TEST.AUG.ENABLED, () => 'inference on several sizes and flips'],
 ];
 
@@ -81,6 +80,15 @@ const RETINANET_RULES: Rule[] = [
   ['MODEL.RETINANET.NORM', ({ MODEL }) => MODEL.RETINANET.NORM !== '', ({ MODEL }) => MODEL.RETINANET.NORM],
 ];
 
+const KEYPOINT_RULES: Rule[] = [
+  ['MODEL.ROI_HEADS.NAME', ({ MODEL }) => MODEL.ROI_HEADS.NAME === 'Res5ROIHeads', () => 'keypoints on Res5ROIHeads'],
+  [
+    'MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE',
+    ({ MODEL }) => !POOLERS.includes(MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE),
+    ({ MODEL }) => MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE,
+  ],
+];
+
 const MASK_RULES: Rule[] = [
   [
     'MODEL.ROI_MASK_HEAD.NAME',
@@ -96,7 +104,7 @@ const MASK_RULES: Rule[] = [
 ];
 
 /**
- * What of a configuration the models here cannot run, a line each (`MODEL.KEYPOINT_ON: keypoints`); empty where inference gives Detectron2's results.
+ * What of a configuration the models here cannot run, a line each (`MODEL.LOAD_PROPOSALS: precomputed proposals`); empty where inference gives Detectron2's results.
  */
 export function unsupportedSettings(cfg: Config): string[] {
   const model = cfg.MODEL.META_ARCHITECTURE;
@@ -110,6 +118,7 @@ export function unsupportedSettings(cfg: Config): string[] {
     ...(hasSemantic ? SEMANTIC_RULES : []),
     ...(hasHeads ? HEAD_RULES : []),
     ...(hasHeads && cfg.MODEL.MASK_ON ? MASK_RULES : []),
+    ...(hasHeads && cfg.MODEL.KEYPOINT_ON ? KEYPOINT_RULES : []),
   ];
   return rules.filter(([, bad]) => bad(cfg)).map(([key, , what]) => `${key}: ${what(cfg)}`);
 }

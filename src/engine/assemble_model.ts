@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import { CheckpointError } from '../errors.js';
 import { buildModel } from '../meta_arch/build_model.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
+import { cocoKeypointNames } from '../model_zoo/coco_keypoints.js';
 import { cocoClassNames } from '../model_zoo/coco_classes.js';
 
 /** A model with its weights, its config and its classes' names. */
@@ -11,6 +12,8 @@ export interface LoadedModel {
   readonly model: MetaArchitecture;
   readonly config: Config;
   readonly classNames: readonly string[];
+  /** By number; empty for models without keypoints. */
+  readonly keypointNames: readonly string[];
   readonly report: LoadReport;
 }
 
@@ -19,7 +22,13 @@ export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedMod
   const model = buildModel(config);
   try {
     const report = loadCheckpoint(checkpoint, model.modelParameters());
-    return { model, config, classNames: classNamesOf(checkpoint, config), report };
+    return {
+      model,
+      config,
+      classNames: classNamesOf(checkpoint, config),
+      keypointNames: keypointNamesOf(checkpoint, config),
+      report,
+    };
   } catch (error) {
     model.dispose();
     throw error;
@@ -42,5 +51,16 @@ function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[]
     return names.map(String);
   }
   if (numClasses === cocoClassNames.length) return cocoClassNames;
+  if (numClasses === 1 && keypointNamesOf(checkpoint, config) === cocoKeypointNames) return ['person'];
   return Array.from({ length: numClasses }, (_, i) => `class ${i}`);
+}
+
+/** Names from the weight file, else COCO's where the number fits, else numbers. */
+function keypointNamesOf({ metadata }: Checkpoint, { MODEL }: Config): readonly string[] {
+  if (!MODEL.KEYPOINT_ON) return [];
+  const count = MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS;
+  const stored: unknown = metadata['keypoint_names'] === undefined ? undefined : JSON.parse(metadata['keypoint_names']);
+  if (Array.isArray(stored) && stored.length === count) return stored.map(String);
+  if (count === cocoKeypointNames.length) return cocoKeypointNames;
+  return Array.from({ length: count }, (_, i) => `keypoint ${i}`);
 }

@@ -1,8 +1,8 @@
-import type { Config } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { CocoEvaluator } from '../evaluation/coco_evaluator.js';
+import type { IouType } from '../evaluation/evaluation_parameters.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
 import { instancesOf } from '../structures/detected_instances.js';
@@ -15,13 +15,12 @@ import type { AboutModel } from './training_checkpoint.js';
 export async function detect(
   model: MetaArchitecture,
   image: Image,
-  config: Config,
-  classNames: readonly string[],
+  { config, classNames, keypointNames }: Pick<AboutModel, 'config' | 'classNames' | 'keypointNames'>,
 ): Promise<Prediction> {
   const input = networkInput(image, config);
   const { instances, times } = await model.infer([input]);
   const found = postprocess(instances[0], [input.height, input.width], [image.height, image.width]);
-  return new Prediction(instancesOf(found, image, classNames, config.MODEL.CONVENTIONS), image, {
+  return new Prediction(instancesOf(found, image, classNames, config.MODEL.CONVENTIONS, keypointNames), image, {
     decode: 0,
     resize: 0,
     ...times,
@@ -37,16 +36,24 @@ export async function evaluateModel(
   model: MetaArchitecture,
   dataset: CocoDataset,
   images: string,
-  { config, classNames }: Pick<AboutModel, 'config' | 'classNames'>,
+  about: Pick<AboutModel, 'config' | 'classNames' | 'keypointNames'>,
   signal?: AbortSignal,
 ): Promise<Record<string, number>> {
-  const tasks = config.MODEL.MASK_ON ? (['bbox', 'segm'] as const) : (['bbox'] as const);
+  const { MODEL, TEST } = about.config;
+  const tasks: IouType[] = [
+    'bbox',
+    ...(MODEL.MASK_ON ? ['segm' as const] : []),
+    ...(MODEL.KEYPOINT_ON ? ['keypoints' as const] : []),
+  ];
   const predictor: BatchPredictor = {
-    classNames,
-    predict: (files) =>
-      Promise.all(files.map(async (file) => detect(model, await readImage(file, { format: 'RGB' }), config, classNames))),
+    classNames: about.classNames,
+    predict: (files) => Promise.all(files.map(async (file) => detect(model, await readImage(file, { format: 'RGB' }), about))),
   };
-  const evaluator = new CocoEvaluator(dataset, tasks);
+  const evaluator = new CocoEvaluator(
+    dataset,
+    tasks,
+    TEST.KEYPOINT_OKS_SIGMAS.length > 0 ? { keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS } : {},
+  );
   evaluator.add(await predictDataset(predictor, dataset, images, signal ? { signal } : {}));
   const { results } = evaluator.evaluate();
   return Object.fromEntries(

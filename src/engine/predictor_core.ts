@@ -28,12 +28,14 @@ export abstract class PredictorCore<I, R> {
   private readonly model: MetaArchitecture;
   readonly config: Config;
   readonly classNames: readonly string[];
+  /** By number; empty for models without keypoints. */
+  readonly keypointNames: readonly string[];
   /** What became of every tensor of the weight file. */
   readonly loadReport: LoadReport;
 
   /** @internal */
   constructor(
-    { model, config, classNames, report }: LoadedModel,
+    { model, config, classNames, keypointNames, report }: LoadedModel,
     /** The device that runs, and why faster ones do not. */
     readonly backend: BackendInfo,
   ) {
@@ -41,6 +43,7 @@ export abstract class PredictorCore<I, R> {
     this.model = model;
     this.config = config;
     this.classNames = classNames;
+    this.keypointNames = keypointNames;
     this.loadReport = report;
   }
 
@@ -129,7 +132,7 @@ export abstract class PredictorCore<I, R> {
     const stages: StageMilliseconds = { decode: decoded - start, resize: prepared - decoded, ...times };
     return images.map((image, i) => {
       const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width]);
-      const objects = instancesOf(found, image, this.classNames, this.config.MODEL.CONVENTIONS);
+      const objects = instancesOf(found, image, this.classNames, this.config.MODEL.CONVENTIONS, this.keypointNames);
       return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config));
     });
   }

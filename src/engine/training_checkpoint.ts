@@ -17,6 +17,8 @@ export interface AboutModel {
   readonly config: Config;
   /** By class index. */
   readonly classNames: readonly string[];
+  /** By number; for models with keypoints. */
+  readonly keypointNames?: readonly string[];
   /** The data set's own id of each class index. */
   readonly categoryIds: readonly number[];
 }
@@ -159,6 +161,11 @@ async function addWeights(
   }
 }
 
-function describe({ config, classNames, categoryIds }: AboutModel): Record<string, string> {
-  return { config: dumpConfig(config), class_names: JSON.stringify(classNames), category_ids: JSON.stringify(categoryIds) };
+function describe({ config, classNames, categoryIds, keypointNames }: AboutModel): Record<string, string> {
+  return {
+    config: dumpConfig(config),
+    class_names: JSON.stringify(classNames),
+    category_ids: JSON.stringify(categoryIds),
+    ...(keypointNames ? { keypoint_names: JSON.stringify(keypointNames) } : {}),
+  };
 }

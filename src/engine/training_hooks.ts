@@ -38,7 +38,7 @@ export function hooksOf(
     judged && validation
       ? new PeriodicEvaluation({
           period: TEST.EVAL_PERIOD,
-          metric: TEST.BEST_METRIC || (MODEL.MASK_ON ? 'segm/AP' : 'bbox/AP'),
+          metric: TEST.BEST_METRIC || (MODEL.KEYPOINT_ON ? 'keypoints/AP' : MODEL.MASK_ON ? 'segm/AP' : 'bbox/AP'),
           patience: TEST.PATIENCE,
           evaluate: (_, signal) => evaluateModel(model, judged, validation.images, about, signal),
           print,
@@ -76,7 +76,7 @@ export function shownPictures(judged: CocoDataset | undefined, validation: CocoF
 async function predictSome(model: MetaArchitecture, files: readonly string[], about: AboutModel): Promise<ReportPicture[]> {
   const pictures: ReportPicture[] = [];
   for (const file of files) {
-    const found = await detect(model, await readImage(file, { format: 'RGB' }), about.config, about.classNames);
+    const found = await detect(model, await readImage(file, { format: 'RGB' }), about);
     const sure = found.filter(({ score }) => score >= 0.5);
     pictures.push({ caption: `${basename(file)}: ${sure.length} objects from score 0.5`, png: await sure.draw().toPng() });
   }

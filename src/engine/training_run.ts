@@ -104,7 +104,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     ...(options.augmentations ? { augmentations: options.augmentations } : {}),
     ...(resumed ? { state: resumed.state.batches as LoaderState } : {}),
   });
-  const { classes, categoryIds, messages } = loader.dataset;
+  const { classes, categoryIds, keypointNames, messages } = loader.dataset;
   for (const message of messages) print(message);
   config.MODEL.ROI_HEADS.NUM_CLASSES = classes.length;
   config.MODEL.RETINANET.NUM_CLASSES = classes.length;
@@ -114,6 +114,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     config,
     classNames: classes,
     categoryIds: [...categoryIds].sort((a, b) => a[1] - b[1]).map(([id]) => id),
+    ...(keypointNames ? { keypointNames } : {}),
   };
   const judged = validation && (await validationSet(validation, classes));
   const random = new Random(config.SEED);

@@ -52,6 +52,8 @@ export interface ReportOptions {
   score?: number;
   /** Overlap from which a detection is right, for the same. Default 0.5. */
   iou?: number;
+  /** Standard deviations of keypoints, relative to the object's size; COCO's for persons unless given. */
+  keypointSigmas?: number[];
   /** Is told how many categories are done, of how many over all tasks. */
   onProgress?: (done: number, total: number) => void;
 }
@@ -73,7 +75,8 @@ export function evaluationReport(
 ): EvaluationReport {
   const score = options.score ?? 0.5;
   const iou = options.iou ?? 0.5;
-  const evaluator = new CocoEvaluator(dataset);
+  const sigmas = options.keypointSigmas ? { keypointSigmas: options.keypointSigmas } : {};
+  const evaluator = new CocoEvaluator(dataset, undefined, sigmas);
   evaluator.add(results);
   const { arrays } = evaluator.evaluate(options.onProgress);
   const names = new Map(dataset.categories.map((c) => [c.id, c.name]));
@@ -81,7 +84,7 @@ export function evaluationReport(
   for (const [task, array] of Object.entries(arrays) as [IouType, NonNullable<(typeof arrays)[IouType]>][]) {
     const own = forTask(results, task);
     const limit = array.parameters.maxDetections.at(-1);
-    const points = operatingPoints(new CocoEval(dataset, own, task, { iouThresholds: Float64Array.of(iou) }), score);
+    const points = operatingPoints(new CocoEval(dataset, own, task, { ...sigmas, iouThresholds: Float64Array.of(iou) }), score);
     const report: TaskReport = {
       summary: named(summarize(array)),
       classes: points.map((p, category) => ({

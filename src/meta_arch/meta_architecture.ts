@@ -91,9 +91,10 @@ export function traceArray(trace: Trace, name: string, values: Float32Array | In
 }
 
 /** Shows instances in the input frame to a trace. */
-export function traceInstances(trace: Trace, prefix: string, { boxes, scores, classes, masks }: RawInstances): void {
+export function traceInstances(trace: Trace, prefix: string, { boxes, scores, classes, masks, keypoints }: RawInstances): void {
   traceArray(trace, `${prefix}.pred_boxes`, boxes, [scores.length, 4]);
   traceArray(trace, `${prefix}.scores`, scores, [scores.length]);
   traceArray(trace, `${prefix}.pred_classes`, classes, [scores.length]);
   if (masks) traceArray(trace, `${prefix}.pred_masks`, masks.probabilities, [scores.length, 1, masks.size, masks.size]);
+  if (keypoints) traceArray(trace, `${prefix}.pred_keypoints`, keypoints.values, [scores.length, keypoints.count, 3]);
 }

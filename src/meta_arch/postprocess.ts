@@ -3,7 +3,7 @@ import { clipBox, isLargerThan } from '../rpn/find_top_proposals.js';
 
 /**
  * Brings instances from the input frame to the image frame (Detectron2's `detector_postprocess` up to mask pasting): boxes scaled by
- * output / unpadded input, clipped, empty ones dropped. Masks stay small.
+ * output / unpadded input, clipped, empty ones dropped; keypoints scaled with them. Masks stay small.
  * @param inputSize  (height, width) of the resized picture, without padding
  * @param outputSize (height, width) of the picture as it is in the file
  */
@@ -30,6 +30,11 @@ export function postprocess(
     keep.forEach((from, to) => empty.set(values.subarray(from * width, (from + 1) * width), to * width));
     return empty;
   };
+  const points = instances.keypoints && {
+    count: instances.keypoints.count,
+    values: instances.keypoints.values.map((v, i) => (i % 3 === 2 ? v : v * (i % 3 === 0 ? scaleX : scaleY))),
+  };
+  const width = points ? points.count * 3 : 0;
   return {
     boxes: rows(scaled, 4, new Float32Array(keep.length * 4)),
     scores: rows(instances.scores, 1, new Float32Array(keep.length)),
@@ -39,5 +44,6 @@ export function postprocess(
       size: instances.masks.size,
       probabilities: rows(instances.masks.probabilities, area, new Float32Array(keep.length * area)),
     },
+    ...(points && { keypoints: { ...points, values: rows(points.values, width, new Float32Array(keep.length * width)) } }),
   };
 }

@@ -21,6 +21,8 @@ import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics, type
 import { BoxPredictor } from './box_predictor.js';
 import { nextStageRegions } from './cascade_stage.js';
 import type { Detections, DetectionSelection } from './fast_rcnn_inference.js';
+import { KeypointBranch } from './keypoint_branch.js';
+import { keypointBranchLosses } from './keypoint_branch_losses.js';
 import { MaskBranch } from './mask_branch.js';
 import { maskBranchLosses } from './mask_branch_losses.js';
 import { MaskHead } from './mask_head.js';
@@ -38,6 +40,7 @@ export interface CascadeRoiHeadsOptions {
   readonly boxPooler: RoiPooler;
   readonly stages: readonly CascadeStage[];
   readonly mask: MaskBranch | undefined;
+  readonly keypoint: KeypointBranch | undefined;
   readonly selection: DetectionSelection;
   readonly training: CascadeTrainingOptions;
 }
@@ -61,6 +64,7 @@ export class CascadeRoiHeads extends RoiHeads {
     this.child('box_head', new ModuleList(options.stages.map(({ head }) => head)));
     this.child('box_predictor', new ModuleList(options.stages.map(({ predictor }) => predictor)));
     if (options.mask) this.child('mask_head', options.mask.head);
+    if (options.keypoint) this.child('keypoint_head', options.keypoint.head);
   }
 
   static fromConfig(cfg: Config, features: FeatureShapes): CascadeRoiHeads {
@@ -85,6 +89,7 @@ export class CascadeRoiHeads extends RoiHeads {
             head: MaskHead.fromConfig(cfg, channels),
           })
         : undefined,
+      keypoint: KeypointBranch.fromConfig(cfg, features),
       selection: {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
@@ -111,6 +116,10 @@ export class CascadeRoiHeads extends RoiHeads {
     return this.options.mask;
   }
 
+  protected override get keypoint(): KeypointBranch | undefined {
+    return this.options.keypoint;
+  }
+
   /**
    * Draws the regions that the first stage and the mask branch learn from; later stages take what the one before made of them.
    * @param proposals per image, detached
@@ -128,7 +137,7 @@ export class CascadeRoiHeads extends RoiHeads {
     samples: readonly TrainingSample[],
     pass: TrainingPass,
   ): Promise<RoiLosses> {
-    const { stages, training, mask } = this.options;
+    const { stages, training, mask, keypoint } = this.options;
     const losses: RoiLosses['losses'] = {};
     const metrics: Record<string, number> = {};
     const pending: RoiLosses['pending'][number][] = [];
@@ -159,6 +168,11 @@ export class CascadeRoiHeads extends RoiHeads {
         const masks = pass.record(() => maskBranchLosses(mask, features, sampled, samples));
         Object.assign(losses, masks.losses);
         pending.push(...masks.pending);
+      }
+      if (keypoint) {
+        const points = pass.record(() => keypointBranchLosses(keypoint, features, sampled, samples));
+        Object.assign(losses, points.losses);
+        Object.assign(metrics, points.metrics);
       }
       return { losses, metrics, pending };
     } catch (error) {

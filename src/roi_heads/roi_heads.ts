@@ -10,14 +10,18 @@ import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingPass } from '../meta_arch/training_pass.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type Detections, type DetectionSelection, fastRcnnInference } from './fast_rcnn_inference.js';
+import { heatmapsToKeypoints } from './heatmaps_to_keypoints.js';
+import type { KeypointBranch } from './keypoint_branch.js';
 import type { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
 import { padRegions, regionCounts } from './region_counts.js';
 import type { SampledProposals } from './sample_proposals.js';
 
-/** Detections of one image in the input frame, with mask probabilities [D, M, M] where the model has masks. */
+/** Detections of one image in the input frame, with mask probabilities [D, M, M] and keypoints where the model has them. */
 export interface RawInstances extends Detections {
   readonly masks: { readonly size: number; readonly probabilities: Float32Array } | undefined;
+  /** [D, P, 3] as (x, y, score). */
+  readonly keypoints?: { readonly count: number; readonly values: Float32Array };
 }
 
 /** Weighted losses of one batch by Detectron2's names, and what is measured on the way. */
@@ -39,10 +43,11 @@ export interface BoxPredictions {
 /** Proposals per image, in input pixels; or [R, 6] as `Rpn.proposeOnDevice` gives them, read together with the predictions. */
 export type RoiProposals = readonly Proposals[] | tf.Tensor2D;
 
-/** What every second stage shares: predictions on regions become detections, detections get masks. */
+/** What every second stage shares: predictions on regions become detections, detections get masks and keypoints. */
 export abstract class RoiHeads extends Module {
   protected abstract readonly selection: DetectionSelection;
   protected abstract readonly mask: MaskBranch | undefined;
+  protected abstract readonly keypoint: KeypointBranch | undefined;
 
   protected abstract inferBoxes(
     features: FeatureMaps,
@@ -88,7 +93,7 @@ export abstract class RoiHeads extends Module {
     mostProposals?: number,
   ): Promise<RawInstances[]> {
     const detections = await this.inferBoxes(features, proposals, imageSizes, trace, mostProposals);
-    return this.inferMasks(features, detections, trace);
+    return this.inferKeypoints(features, await this.inferMasks(features, detections, trace), trace);
   }
 
   /** Runs the heads on empty regions, for every number of them that `infer` will give to a backend that compiles programs. */
@@ -98,13 +103,15 @@ export abstract class RoiHeads extends Module {
       const all = { boxes: new Float32Array(4 * count), objectnessLogits: new Float32Array(count) };
       await this.inferBoxes(features, [all, ...none], imageSizes, undefined, mostProposals);
     }
-    const { mask } = this;
-    if (!mask) return;
+    const { mask, keypoint } = this;
     for (const count of regionCounts(this.selection.topK * imageSizes.length)) {
       const boxes = imageSizes.map((_, image) => new Float32Array(image === 0 ? 4 * count : 0));
-      const probabilities = tf.tidy(() => MaskHead.probabilities(mask.forward(features, boxes), new Int32Array(count)));
-      await readBack(probabilities);
-      probabilities.dispose();
+      const outputs = tf.tidy(() => [
+        ...(mask ? [MaskHead.probabilities(mask.forward(features, boxes), new Int32Array(count))] : []),
+        ...(keypoint ? [keypoint.forward(features, boxes)] : []),
+      ]);
+      for (const output of outputs) await readBack(output);
+      tf.dispose(outputs);
     }
   }
 
@@ -176,6 +183,36 @@ export abstract class RoiHeads extends Module {
       return { ...found, masks: { size, probabilities: own } };
     });
   }
+
+  private async inferKeypoints(features: FeatureMaps, found: readonly RawInstances[], trace?: Trace): Promise<RawInstances[]> {
+    const { keypoint } = this;
+    if (!keypoint) return [...found];
+    const { count, size } = keypoint;
+    const counts = found.map(({ scores }) => scores.length);
+    const rows = counts.reduce((a, b) => a + b, 0);
+    if (rows === 0) return found.map((image) => ({ ...image, keypoints: { count, values: new Float32Array(0) } }));
+    const boxes = found.map((image) => image.boxes);
+    const padded = padRegions(boxes, trace ? rows : this.selection.topK * found.length);
+    const heatmaps = tf.tidy(() => keypoint.forward(features, padded, trace));
+    const values = await readBack(heatmaps);
+    heatmaps.dispose();
+    const area = size * size * count;
+    let first = 0;
+    return found.map((image, i) => {
+      const own = values.subarray(first * area, (first + counts[i]) * area);
+      first += counts[i];
+      if (trace) traceHeatmaps(trace, `raw.${i}.pred_keypoint_heatmaps`, own, [counts[i], size, size, count]);
+      const places = heatmapsToKeypoints(own, image.boxes, count, size);
+      // Without the logit, as Detectron2 gives them out.
+      return { ...image, keypoints: { count, values: places.filter((_, at) => at % 4 !== 2) } };
+    });
+  }
+}
+
+function traceHeatmaps(trace: Trace, name: string, values: Float32Array, shape: [number, number, number, number]): void {
+  const tensor = tf.tensor4d(values, shape);
+  trace(name, tensor);
+  tensor.dispose();
 }
 
 /** Where each image's rows begin when they lie one after another. */

@@ -14,9 +14,11 @@ import { BoxHead, type RegionHead } from './box_head.js';
 import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics } from './box_losses.js';
 import { BoxPredictor } from './box_predictor.js';
 import type { Detections, DetectionSelection } from './fast_rcnn_inference.js';
+import { KeypointBranch } from './keypoint_branch.js';
+import { keypointBranchLosses } from './keypoint_branch_losses.js';
 import { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
-import { maskBatch, maskLoss, maskMetrics } from './mask_loss.js';
+import { maskBranchLosses } from './mask_branch_losses.js';
 import { RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
 import { Res5BoxHead } from './res5_box_head.js';
 import { padRegions } from './region_counts.js';
@@ -28,6 +30,7 @@ export interface StandardRoiHeadsOptions {
   readonly boxHead: (Module & RegionHead) | Res5BoxHead;
   readonly boxPredictor: BoxPredictor;
   readonly mask: MaskBranch | undefined;
+  readonly keypoint: KeypointBranch | undefined;
   readonly selection: DetectionSelection;
   readonly training: RoiTrainingOptions;
 }
@@ -39,7 +42,7 @@ export interface RoiTrainingOptions {
 }
 
 /**
- * Box and mask branches on pooled regions (He et al. 2017, section 3): on a pyramid (Detectron2's `StandardROIHeads`), or on res4 with res5 as the
+ * Box, mask and keypoint branches on pooled regions (He et al. 2017, section 3): on a pyramid (Detectron2's `StandardROIHeads`), or on res4 with res5 as the
  * head of both (`Res5ROIHeads`).
  */
 export class StandardRoiHeads extends RoiHeads {
@@ -49,11 +52,11 @@ export class StandardRoiHeads extends RoiHeads {
     else this.child('box_head', options.boxHead);
     this.child('box_predictor', options.boxPredictor);
     if (options.mask) this.child('mask_head', options.mask.head);
+    if (options.keypoint) this.child('keypoint_head', options.keypoint.head);
   }
 
   static fromConfig(cfg: Config, features: FeatureShapes): StandardRoiHeads {
     const { ROI_HEADS: heads, ROI_BOX_HEAD: box, ROI_MASK_HEAD: mask } = cfg.MODEL;
-    if (cfg.MODEL.KEYPOINT_ON) throw new ConfigError('MODEL.KEYPOINT_ON is true; keypoint heads are not supported.');
     for (const name of heads.IN_FEATURES) {
       if (!features[name])
         throw new ConfigError(
@@ -76,6 +79,7 @@ export class StandardRoiHeads extends RoiHeads {
       boxHead,
       boxPredictor: BoxPredictor.fromConfig(cfg, boxHead.outputSize),
       mask: cfg.MODEL.MASK_ON ? maskBranch() : undefined,
+      keypoint: KeypointBranch.fromConfig(cfg, features),
       selection: {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
@@ -108,6 +112,10 @@ export class StandardRoiHeads extends RoiHeads {
     return this.options.mask;
   }
 
+  protected override get keypoint(): KeypointBranch | undefined {
+    return this.options.keypoint;
+  }
+
   /**
    * Draws the regions that the heads learn from.
    * @param proposals per image, detached
@@ -118,11 +126,12 @@ export class StandardRoiHeads extends RoiHeads {
   }
 
   /**
-   * The losses on sampled regions, a differentiable function of the features. The mask branch sees the foreground only.
+   * The losses on sampled regions, a differentiable function of the features. The mask branch sees the foreground only, the keypoint branch what of it
+   * shows a keypoint.
    * @param features maps by name, each [N, H, W, C]
    */
   computeLosses(features: FeatureMaps, sampled: readonly SampledProposals[], samples: readonly TrainingSample[]): RoiLosses {
-    const { boxPooler, boxHead, boxPredictor, mask, training } = this.options;
+    const { boxPooler, boxHead, boxPredictor, mask, keypoint, training } = this.options;
     const classes = allClasses(sampled);
     const count = sampled.length;
     const foreground = sampled.reduce((sum, { foregroundCount }) => sum + foregroundCount, 0);
@@ -145,12 +154,17 @@ export class StandardRoiHeads extends RoiHeads {
       Object.assign(losses, box);
       pending.push({ values: logits, toMetrics: (values) => classificationMetrics(values, classes) });
     }
-    if (!mask) return { losses, metrics, pending };
-    if (foreground === 0) return { losses: { ...losses, loss_mask: tf.scalar(0) }, metrics, pending };
-    const batch = maskBatch(sampled, samples, mask.size);
-    const { loss_mask, counts } = tf.tidy(() => maskLoss(mask.forward(features, batch.boxes), batch));
-    pending.push({ values: counts, toMetrics: (values) => maskMetrics(values, batch.targets.length) });
-    return { losses: { ...losses, loss_mask }, metrics, pending };
+    if (mask) {
+      const masks = maskBranchLosses(mask, features, sampled, samples);
+      Object.assign(losses, masks.losses);
+      pending.push(...masks.pending);
+    }
+    if (keypoint) {
+      const points = keypointBranchLosses(keypoint, features, sampled, samples);
+      Object.assign(losses, points.losses);
+      Object.assign(metrics, points.metrics);
+    }
+    return { losses, metrics, pending };
   }
 
   override learn(

@@ -9,6 +9,16 @@ import { InstanceMask } from './masks/lazy_mask.js';
 /** A box as (x0, y0, x1, y1) in pixels of the picture. */
 export type BoxXyxy = readonly [x0: number, y0: number, x1: number, y1: number];
 
+/** One found keypoint. */
+export interface Keypoint {
+  readonly name: string;
+  /** Pixels of the picture; the middle of the first pixel is 0.5. */
+  readonly x: number;
+  readonly y: number;
+  /** From 0 on, larger is surer; comparable between objects of different sizes (Detectron2's `pred_keypoints[..., 2]`). */
+  readonly score: number;
+}
+
 /** One found object. */
 export interface Instance {
   readonly className: string;
@@ -19,6 +29,8 @@ export interface Instance {
   readonly box: BoxXyxy;
   /** The mask, small until someone asks for pixels; absent for models without a mask head. */
   readonly mask: InstanceMask | undefined;
+  /** In the order of the model's keypoints; absent for models without a keypoint head. */
+  readonly keypoints?: readonly Keypoint[];
 }
 
 /** How long each stage took, for the whole batch. */
@@ -47,6 +59,8 @@ export interface CocoResult {
   bbox: [number, number, number, number];
   score: number;
   segmentation?: { size: [number, number]; counts: string };
+  /** x, y, score per keypoint; the middle of the first pixel is 0. */
+  keypoints?: number[];
 }
 
 /** The instances of one picture, best first: an iterable of plain values that holds no tensors. */
@@ -87,7 +101,7 @@ export abstract class DetectedInstances implements Iterable<Instance> {
    * @param options.categoryIds the data set's id of each class index; class index + 1 where it is not given
    */
   toCoco(options: { imageId: number; categoryIds?: readonly number[] }): CocoResult[] {
-    return this.instances.map(({ box: [x0, y0, x1, y1], classIndex, score, mask }) => {
+    return this.instances.map(({ box: [x0, y0, x1, y1], classIndex, score, mask, keypoints }) => {
       const result: CocoResult = {
         image_id: options.imageId,
         category_id: options.categoryIds?.[classIndex] ?? classIndex + 1,
@@ -95,6 +109,7 @@ export abstract class DetectedInstances implements Iterable<Instance> {
         score,
       };
       if (mask) result.segmentation = { size: [this.height, this.width], counts: rleToString(mask.toRle()) };
+      if (keypoints) result.keypoints = keypoints.flatMap(({ x, y, score: sure }) => [x - 0.5, y - 0.5, sure]);
       return result;
     });
   }
@@ -108,19 +123,28 @@ export abstract class DetectedInstances implements Iterable<Instance> {
  * @param found in the frame of the picture
  * @param size  of the picture
  * @param conventions whose rule of pasting masks holds
+ * @param keypointNames by number; `keypoint i` where there is none
  */
 export function instancesOf(
   found: RawInstances,
   size: { readonly height: number; readonly width: number },
   classNames: readonly string[],
   conventions = 'detectron2',
+  keypointNames: readonly string[] = [],
 ): Instance[] {
   const area = found.masks ? found.masks.size ** 2 : 0;
   return Array.from(found.scores, (score, i): Instance => {
     const box: BoxXyxy = [found.boxes[i * 4], found.boxes[i * 4 + 1], found.boxes[i * 4 + 2], found.boxes[i * 4 + 3]];
     const classIndex = found.classes[i];
     const mask = found.masks && maskOf(found.masks.probabilities.subarray(i * area, (i + 1) * area), box, size, conventions);
-    return { className: classNames[classIndex] ?? `class ${classIndex}`, classIndex, score, box, mask };
+    return {
+      className: classNames[classIndex] ?? `class ${classIndex}`,
+      classIndex,
+      score,
+      box,
+      mask,
+      ...keypointsOf(found, i, keypointNames),
+    };
   });
 }
 
@@ -133,4 +157,14 @@ function maskOf(
   if (conventions !== 'torchvision') return new InstanceMask(probabilities, box, height, width);
   const padded = padMask(probabilities, box);
   return new InstanceMask(padded.probabilities, padded.box, height, width);
+}
+
+function keypointsOf({ keypoints }: RawInstances, row: number, names: readonly string[]): Pick<Instance, 'keypoints'> {
+  if (!keypoints) return {};
+  const { count, values } = keypoints;
+  const points = Array.from({ length: count }, (_, k): Keypoint => {
+    const at = (row * count + k) * 3;
+    return { name: names[k] ?? `keypoint ${k}`, x: values[at], y: values[at + 1], score: values[at + 2] };
+  });
+  return { keypoints: points };
 }

@@ -39,12 +39,13 @@ export class Drawing {
   }
 
   private drawn(): DrawnInstance[] {
-    return this.instances.map(({ box, score, className, classIndex, mask }) => ({
+    return this.instances.map(({ box, score, className, classIndex, mask, keypoints }) => ({
       box,
       score,
       className,
       classIndex,
       ...(mask ? { bitmap: mask.crop() } : {}),
+      ...(keypoints ? { keypoints } : {}),
     }));
   }
 }

@@ -1,5 +1,6 @@
 import { strokePolygons, fillPolygons, roundedRectangle, type Canvas } from './raster.js';
 import { textOutlines } from './label_font.js';
+import { POINT_COLOR } from './skeleton.js';
 import type { Scene } from './scene.js';
 
 /** Paints a scene over a picture, in place. Needs no DOM, no fonts and no native code. */
@@ -16,6 +17,13 @@ export function paintScene(canvas: Canvas, scene: Scene): void {
     const outline = [Float32Array.of(box.x0, box.y0, box.x1, box.y0, box.x1, box.y1, box.x0, box.y1)];
     strokePolygons(canvas, outline, boxLineWidth + 1.5, [0, 0, 0], 0.2);
     strokePolygons(canvas, outline, boxLineWidth, color, polygons.length > 0 ? 0.85 : 1);
+  }
+  for (const { skeleton } of scene.shapes) {
+    if (!skeleton) continue;
+    for (const { ends, color } of skeleton.lines)
+      strokePolygons(canvas, [Float32Array.from(ends)], scene.skeletonWidth, color, 1, false);
+    const r = scene.skeletonWidth;
+    for (const [x, y] of skeleton.points) fillPolygons(canvas, [roundedRectangle(x - r, y - r, x + r, y + r, r)], POINT_COLOR);
   }
   for (const { color, place } of scene.labels) {
     if (!place.leader) continue;

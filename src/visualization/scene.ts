@@ -2,6 +2,8 @@ import { ArgumentError } from '../errors.js';
 import { classColor, textColorOn, type Rgb } from './colors.js';
 import { maskContours, polygonsArea, type MaskCrop } from './contours.js';
 import { capHeight, fitText, measureText } from './label_font.js';
+import { type KeypointRule, type Skeleton, skeletonOf } from './skeleton.js';
+import type { Keypoint } from '../structures/detected_instances.js';
 import { layoutLabels, type PlacedLabel, type Rectangle } from './label_layout.js';
 
 /** One object to draw. */
@@ -17,6 +19,7 @@ export interface DrawnInstance {
   bitmap?: MaskCrop;
   /** The mask as COCO polygons: each a flat list x, y, x, y, ... in pixels; their union is drawn. */
   polygons?: readonly ArrayLike<number>[];
+  keypoints?: readonly Keypoint[];
 }
 
 /** How to draw. Sizes are pixels of the result; those left out grow with the picture. */
@@ -33,6 +36,8 @@ export interface DrawOptions {
   showBoxes?: boolean;
   /** Default true. */
   showLabels?: boolean;
+  /** Lines between keypoints, by name. Default: COCO's persons, in Detectron2's colours. */
+  skeleton?: readonly KeypointRule[];
 }
 
 /** A picture's overlays, measured and placed, in pixels of the result: what the PNG and the SVG writer draw. */
@@ -41,6 +46,8 @@ export interface Scene {
   height: number;
   fontSize: number;
   maskOpacity: number;
+  /** Width of a skeleton's lines, radius of its points. */
+  skeletonWidth: number;
   /** Largest first, so that nothing small is covered. */
   shapes: SceneShape[];
   labels: SceneLabel[];
@@ -54,6 +61,8 @@ export interface SceneShape {
   lineWidth: number;
   box?: Rectangle;
   boxLineWidth: number;
+  /** Absent without keypoints; drawn over everything but the labels. */
+  skeleton?: Skeleton;
 }
 
 export interface SceneLabel {
@@ -101,6 +110,7 @@ export function buildScene(height: number, width: number, instances: readonly Dr
       box,
       boxLineWidth,
       area,
+      ...(instance.keypoints ? { skeleton: enlarged(skeletonOf(instance.keypoints, options.skeleton), scale) } : {}),
     };
   });
 
@@ -125,7 +135,14 @@ export function buildScene(height: number, width: number, instances: readonly Dr
     const baseline = Math.round(place.y0 + (chipHeight + fontSize * capHeight) / 2);
     return { color, textColor: textColorOn(color), text: texts[i], place, textX: place.x0 + padding, baseline, textWidth };
   });
-  return { ...size, fontSize, maskOpacity, shapes: shapes.sort((a, b) => b.area - a.area), labels };
+  return { ...size, fontSize, maskOpacity, skeletonWidth: 2 * lineWidth, shapes: shapes.sort((a, b) => b.area - a.area), labels };
+}
+
+function enlarged({ lines, points }: Skeleton, scale: number): Skeleton {
+  return {
+    lines: lines.map(({ ends: [x0, y0, x1, y1], color }) => ({ ends: [x0 * scale, y0 * scale, x1 * scale, y1 * scale], color })),
+    points: points.map(([x, y]) => [x * scale, y * scale]),
+  };
 }
 
 function labelText({ className, score }: DrawnInstance): string {
@@ -159,7 +176,9 @@ function checkInstance(instance: DrawnInstance, index: number): void {
   };
   if (instance.box.length !== 4 || !instance.box.every(Number.isFinite))
     fail(`the box must be four finite numbers, got [${instance.box.join(', ')}]`);
-  const { bitmap, polygons } = instance;
+  const { bitmap, polygons, keypoints } = instance;
+  const odd = keypoints?.find(({ x, y, score }) => ![x, y, score].every(Number.isFinite));
+  if (odd) fail(`the keypoint ${odd.name} must be of finite numbers, got ${odd.x}, ${odd.y}, ${odd.score}`);
   if (bitmap) {
     const expected = (bitmap.x1 - bitmap.x0) * (bitmap.y1 - bitmap.y0);
     if (bitmap.bitmap.length !== expected) fail(`the mask crop must hold ${expected} pixels, got ${bitmap.bitmap.length}`);

@@ -3,6 +3,7 @@ import { canWrite, textOutlines } from './label_font.js';
 import { encodePng } from './png.js';
 import type { Canvas } from './raster.js';
 import { buildScene, type DrawnInstance, type DrawOptions } from './scene.js';
+import { POINT_COLOR } from './skeleton.js';
 
 /**
  * Draws instances as an SVG document. Needs no DOM and, for Latin labels, no fonts; each label also has its text as a title.
@@ -45,6 +46,18 @@ export function drawInstancesSvg(
       `${rectangle} stroke="#000" stroke-opacity="0.2" stroke-width="${boxLineWidth + 1.5}"/>`,
       `${rectangle} stroke="${hexColor(color)}" stroke-opacity="${polygons.length > 0 ? 0.85 : 1}" stroke-width="${boxLineWidth}"/>`,
     );
+  }
+  for (const { skeleton } of scene.shapes) {
+    if (!skeleton) continue;
+    for (const {
+      ends: [x0, y0, x1, y1],
+      color,
+    } of skeleton.lines)
+      lines.push(
+        `<path d="M${short(x0)} ${short(y0)}L${short(x1)} ${short(y1)}" stroke-linecap="round" stroke="${hexColor(color)}" stroke-width="${short(scene.skeletonWidth)}"/>`,
+      );
+    for (const [x, y] of skeleton.points)
+      lines.push(`<circle cx="${short(x)}" cy="${short(y)}" r="${short(scene.skeletonWidth)}" fill="${hexColor(POINT_COLOR)}"/>`);
   }
   for (const { color, place } of scene.labels) {
     if (!place.leader) continue;

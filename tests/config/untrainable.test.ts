@@ -13,6 +13,7 @@ describe('untrainableSettings', () => {
 
   it.each([
     'COCO-Detection/rpn_R_50_FPN_1x',
+    'COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x',
     'COCO-Detection/retinanet_R_50_FPN_3x',
     'COCO-PanopticSegmentation/panoptic_fpn_R_50_3x',
     'Misc/cascade_mask_rcnn_R_50_FPN_3x',

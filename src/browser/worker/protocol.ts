@@ -26,6 +26,7 @@ export interface PlainPrediction {
   boxes: Instance['box'][];
   /** [D, M, M], or none. */
   masks: { size: number; probabilities: Float32Array; boxes: number[][] } | undefined;
+  keypoints: Instance['keypoints'][];
 }
 
 /** What a worker's device holds. */
@@ -61,16 +62,18 @@ export function toPlain({ instances, image, times, pixels }: DetectedInstances):
     scores: instances.map(({ score }) => score),
     boxes: instances.map(({ box }) => box),
     masks: size > 0 ? { size, probabilities, boxes: instances.map(({ mask }) => Array.from(mask!.box)) } : undefined,
+    keypoints: instances.map(({ keypoints }) => keypoints),
   };
 }
 
 /** The instances again. */
-export function fromPlain({ image, classNames, classIndices, scores, boxes, masks }: PlainPrediction): Instance[] {
+export function fromPlain({ image, classNames, classIndices, scores, boxes, masks, keypoints }: PlainPrediction): Instance[] {
   return scores.map((score, i) => ({
     className: classNames[i],
     classIndex: classIndices[i],
     score,
     box: boxes[i],
+    ...(keypoints[i] ? { keypoints: keypoints[i] } : {}),
     mask:
       masks &&
       new InstanceMask(

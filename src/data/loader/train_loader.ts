@@ -25,6 +25,8 @@ export interface LoadedDataset {
   readonly withoutObjects: number;
   /** What was left out, for the user. */
   readonly messages: readonly string[];
+  /** By number; for models with keypoints, where the file names them. */
+  readonly keypointNames?: readonly string[];
 }
 
 /** Options of {@link TrainLoader}. */

@@ -85,18 +85,29 @@ async function loadDataset(
   if (cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS) records = withoutCrowdOnly(records);
   const withoutObjects = all.records.length - records.length;
   if (withoutObjects > 0) messages.push(`Left out ${withoutObjects} of ${all.records.length} pictures, which have no objects`);
-  let flips: readonly number[] | undefined;
+  let keypointNames: readonly string[] | undefined;
   if (cfg.MODEL.KEYPOINT_ON) {
     const before = records.length;
     records = withKeypoints(records, cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE);
     if (records.length < before) messages.push(`Left out ${before - records.length} pictures with too few keypoints`);
-    const names = file.categories.find((c) => c.keypoints)?.keypoints;
-    flips = names && keypointFlipIndices(names);
+    keypointNames = file.categories.find((c) => c.keypoints)?.keypoints;
+    const count = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS;
+    if (keypointNames && keypointNames.length !== count)
+      throw new ConfigError(
+        `${json} has ${keypointNames.length} keypoints an object, the model ${count}; set MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS=${keypointNames.length}.`,
+      );
   }
   if (records.length === 0) throw new DatasetError(`${json}: no picture is left to train on; ${messages.join('; ')}.`);
   return {
-    dataset: { records, classes: all.thingClasses, categoryIds: all.categoryIds, withoutObjects, messages },
-    ...(flips ? { flips } : {}),
+    dataset: {
+      records,
+      classes: all.thingClasses,
+      categoryIds: all.categoryIds,
+      withoutObjects,
+      messages,
+      ...(keypointNames ? { keypointNames } : {}),
+    },
+    ...(keypointNames ? { flips: keypointFlipIndices(keypointNames) } : {}),
   };
 }
 

@@ -110,6 +110,8 @@ async function runCall(
     traced.set(`final.${i}.pred_boxes`, { shape: [count, 4], data: final.boxes });
     traced.set(`final.${i}.scores`, { shape: [count], data: final.scores });
     traced.set(`final.${i}.pred_classes`, { shape: [count], data: final.classes });
+    if (final.keypoints)
+      traced.set(`final.${i}.pred_keypoints`, { shape: [count, final.keypoints.count, 3], data: final.keypoints.values });
     // A model of proposals alone calls the same two things by other names.
     traced.set(`final.${i}.proposal_boxes`, { shape: [count, 4], data: final.boxes });
     traced.set(`final.${i}.objectness_logits`, { shape: [count], data: final.scores });

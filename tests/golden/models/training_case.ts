@@ -14,6 +14,7 @@ interface Annotation {
   bbox_xyxy: number[];
   gt_class: number;
   segmentation?: number[][];
+  keypoints?: number[][];
 }
 
 export interface TrainingStep {
@@ -68,6 +69,7 @@ async function sample(
       kind: 'polygons' as const,
       polygons: (segmentation ?? []).map((polygon) => Float64Array.from(polygon)),
     })),
+    ...(cfg.MODEL.KEYPOINT_ON ? { keypoints: Float32Array.from(annotations.flatMap(({ keypoints }) => keypoints!.flat())) } : {}),
   };
   const semantic = sem_seg_file === undefined ? {} : { semantic: (await readSemanticLabels(join(folder, sem_seg_file))).data };
   return { data, height, width, imageId, fileName: file, groundTruth, ...semantic };

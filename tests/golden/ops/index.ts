@@ -8,6 +8,7 @@ export const OPS: Record<string, () => Promise<OpsAdapter>> = {
   deform_conv: async () => (await import('./deform_conv.js')).deformConv,
   image_list: async () => (await import('./image_list.js')).imageList,
   inference: async () => (await import('./inference.js')).inference,
+  keypoints: async () => (await import('./keypoints.js')).keypoints,
   losses: async () => (await import('./losses.js')).losses,
   lr_schedule: async () => (await import('./lr_schedule.js')).lrScheduleAdapter,
   matcher: async () => (await import('./matcher.js')).matcher,
