@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Predictor } from '../engine/predictor.js';
+import { positiveInteger } from './numbers.js';
 import { type Format, FORMATS, type PredictedImage } from './predicted_image.js';
 
 const IMAGE_NAMES = '*.{jpg,jpeg,png,webp,avif,gif,tif,tiff}';
@@ -15,6 +16,7 @@ interface PredictFlags {
   output: string;
   format: Format;
   maxPixels?: string;
+  tile?: number;
   shard?: string;
   offline?: boolean;
   json?: boolean;
@@ -43,6 +45,11 @@ export function register(program: Command): void {
         .default('png'),
     )
     .option('--max-pixels <number>', 'largest width x height that is decoded')
+    .option(
+      '--tile <pixels>',
+      'large pictures: predict in overlapping tiles of this side and join what they show',
+      positiveInteger,
+    )
     .option(
       '--shard <i/n>',
       'only this share of the pictures, counted from 0, or auto (Slurm, Kubernetes, MPI); maskrcnn merge joins',
@@ -112,6 +119,7 @@ async function predictShard(predictor: Predictor, files: readonly string[], flag
     format: flags.format,
     outputs: isDrawn(flags.format) ? drawingNames(files, flags) : [],
     ...(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels }),
+    ...(flags.tile === undefined ? {} : { tile: flags.tile }),
     onImage: ({ report, failed }) => {
       if (failed) console.error(`error: ${failed.error}`);
       else if (!flags.json) console.log(summary(report!));

@@ -1,5 +1,6 @@
 import { extname, join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
+import { predictTiled } from '../engine/predict_tiled.js';
 import type { Predictor } from '../engine/predictor.js';
 import type { CocoResult, Prediction } from '../structures/prediction.js';
 
@@ -33,11 +34,14 @@ export interface PredictedImage {
 export async function predictImage(
   predictor: Predictor,
   picture: { file: string; place: number; output: string | undefined },
-  { format, maxPixels }: { format: Format; maxPixels?: string },
+  { format, maxPixels, tile }: { format: Format; maxPixels?: string; tile?: number },
 ): Promise<PredictedImage> {
   const { file, place, output } = picture;
   try {
-    const result = await predictor.predict(file, maxPixels === undefined ? {} : { maxPixels: Number(maxPixels) });
+    const options = maxPixels === undefined ? {} : { maxPixels: Number(maxPixels) };
+    const result = await (tile === undefined
+      ? predictor.predict(file, options)
+      : predictTiled(predictor, file, { ...options, tile }));
     const report = describe(file, result);
     if (output !== undefined) {
       await result.draw().toFile(output);

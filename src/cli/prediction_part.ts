@@ -16,6 +16,7 @@ interface PredictionPartOptions {
   /** Where the drawing of each file goes. */
   outputs: readonly string[];
   maxPixels?: string;
+  tile?: number;
   onImage: (image: PredictedImage) => void;
 }
 
@@ -23,7 +24,7 @@ interface PredictionPartOptions {
 export async function writePredictionPart(
   predictor: Predictor,
   files: readonly string[],
-  { folder, shard, format, outputs, maxPixels, onImage }: PredictionPartOptions,
+  { folder, shard, format, outputs, maxPixels, tile, onImage }: PredictionPartOptions,
 ): Promise<ShardDone & { failed: number }> {
   const part = await PartWriter.open<PredictedImage>(folder, shard, {
     command: 'predict',
@@ -33,6 +34,7 @@ export async function writePredictionPart(
       ...(await modelFingerprint(predictor)),
       format,
       'largest picture': maxPixels ?? '',
+      tile: tile ?? 0,
     },
   });
   try {
@@ -41,7 +43,11 @@ export async function writePredictionPart(
     for (const place of own) {
       if (part.records.get(place)?.report) continue;
       const picture = { file: files[place]!, place, output: outputs[place] };
-      const image = await predictImage(predictor, picture, { format, ...(maxPixels === undefined ? {} : { maxPixels }) });
+      const image = await predictImage(predictor, picture, {
+        format,
+        ...(maxPixels === undefined ? {} : { maxPixels }),
+        ...(tile === undefined ? {} : { tile }),
+      });
       await part.append(place, image);
       onImage(image);
     }
