@@ -5,7 +5,8 @@ import type { Rgb } from './colors.js';
 export interface KeypointRule {
   readonly from: string;
   readonly to: string;
-  readonly color: Rgb;
+  /** 0 to 255. */
+  readonly color: readonly [red: number, green: number, blue: number];
 }
 
 /** A skeleton to draw: lines first, then points. Pixels of the picture. */
