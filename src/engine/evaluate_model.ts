@@ -1,6 +1,8 @@
-import type { CocoDataset } from '../data/coco/coco_types.js';
+import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
+import { InferenceSampler } from '../data/samplers/sampler.js';
+import type { Communicator } from '../distributed/communicator.js';
 import { CocoEvaluator } from '../evaluation/coco_evaluator.js';
 import type { IouType } from '../evaluation/evaluation_parameters.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
@@ -27,17 +29,25 @@ export async function detect(
   });
 }
 
+/** Options of {@link evaluateModel}. */
+export interface EvaluateModelOptions {
+  /** Ends it between pictures with the signal's reason; not where several processes share the work. */
+  readonly signal?: AbortSignal;
+  /** The processes that share the pictures; all call this with the same model. */
+  readonly processes?: Communicator;
+}
+
 /**
  * Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`) of a model on a COCO data set. As in Detectron2, NaN stands for what
  * the data set has no objects of, and for everything where the model finds nothing at all.
- * @param signal ends it between pictures with the signal's reason
+ * Where several processes hold the same model each looks at its part of the pictures; all get the same percentages.
  */
 export async function evaluateModel(
   model: MetaArchitecture,
   dataset: CocoDataset,
   images: string,
   about: Pick<AboutModel, 'config' | 'classNames' | 'keypointNames'>,
-  signal?: AbortSignal,
+  { signal, processes }: EvaluateModelOptions = {},
 ): Promise<Record<string, number>> {
   const { MODEL, TEST } = about.config;
   const tasks: IouType[] = [
@@ -54,7 +64,33 @@ export async function evaluateModel(
     tasks,
     TEST.KEYPOINT_OKS_SIGMAS.length > 0 ? { keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS } : {},
   );
+  if (processes && processes.size > 1) {
+    // No process may give up alone: the others would wait for it.
+    const found = await predictDataset(predictor, partOf(dataset, processes), images);
+    const all = processes.gather(encode(found)).flatMap((bytes) => decode(bytes) as CocoResult[]);
+    if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
+    evaluator.add(all);
+    const numbers = percentages(evaluator);
+    processes.broadcast(encode(numbers));
+    return numbers;
+  }
   evaluator.add(await predictDataset(predictor, dataset, images, signal ? { signal } : {}));
+  return percentages(evaluator);
+}
+
+/** This process's pictures, neighbours by id, so that the parts one after another are in the order of the whole. */
+function partOf(dataset: CocoDataset, { rank, size }: Communicator): CocoDataset {
+  const all = [...dataset.images].sort((a, b) => a.id - b.id);
+  const own = new InferenceSampler(all.length, rank, size).epoch(0);
+  return { ...dataset, images: Array.from(own, (i) => all[i]) };
+}
+
+/** JSON has no NaN; null stands for it. */
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+const decode = (bytes: Uint8Array): unknown =>
+  JSON.parse(new TextDecoder().decode(bytes), (_, value: unknown) => (value === null ? NaN : value));
+
+function percentages(evaluator: CocoEvaluator): Record<string, number> {
   const { results } = evaluator.evaluate();
   return Object.fromEntries(
     Object.entries(results).flatMap(([task, values]) =>

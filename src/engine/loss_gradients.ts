@@ -24,6 +24,13 @@ export interface LossGradients extends LossValues {
 export interface LossOptions {
   /** Sees labels and sampled regions. */
   readonly trace?: HostTrace;
+  /** Height and width that the batch is padded to at least. */
+  readonly leastSize?: readonly [number, number];
+  /**
+   * Called between the forward and the backward pass: factors of the losses, by name, for the gradients; the losses are given as they are.
+   * @param counts what each loss is a mean over, by name: see `BatchLosses`
+   */
+  readonly weigh?: (names: readonly string[], counts: NonNullable<BatchLosses['counts']>) => Readonly<Record<string, number>>;
 }
 
 /**
@@ -46,8 +53,10 @@ export async function lossGradients(
   let gradients: (tf.Tensor | undefined)[] = [];
   try {
     batch = await forward(model, samples, order, options, (part) => tape.record(part));
-    const { losses } = batch;
-    const total = tape.record(() => tf.tidy(() => tf.addN(Object.values(losses))));
+    const { losses, counts = {} } = batch;
+    const factors = options.weigh?.(Object.keys(losses), counts);
+    const weighted = ([name, loss]: [string, tf.Scalar]) => (factors ? tf.mul<tf.Scalar>(loss, factors[name]) : loss);
+    const total = tape.record(() => tf.tidy(() => tf.addN(Object.entries(losses).map(weighted))));
     gradients = tape.gradients(
       total as tf.Scalar,
       parameters.map(({ variable }) => variable),
@@ -87,11 +96,12 @@ function forward(
   model: TrainableModel,
   samples: readonly TrainingSample[],
   order: Permutations,
-  { trace, measuresOnly = false }: Pick<TrainingPass, 'trace' | 'measuresOnly'>,
+  { trace, leastSize, measuresOnly = false }: Pick<TrainingPass, 'trace' | 'leastSize' | 'measuresOnly'>,
   record: <T>(part: () => T) => T,
 ): Promise<BatchLosses> {
   if (samples.length === 0) throw new ArgumentError('The batch is empty; expected at least one sample.');
-  return model.computeLosses(samples, { record, order, measuresOnly, ...(trace ? { trace } : {}) });
+  const seen = { ...(trace ? { trace } : {}), ...(leastSize ? { leastSize } : {}) };
+  return model.computeLosses(samples, { record, order, measuresOnly, ...seen });
 }
 
 /** Reads losses and metrics back in one piece. */

@@ -17,6 +17,19 @@ export interface BatchSource {
   readonly state: unknown;
 }
 
+/** How the trainers of several processes work as one: what each has of a step becomes the step of all, the same everywhere. */
+export interface StepSharing {
+  /** This process's share of the whole batch's losses, of which the sum over the processes is the loss. */
+  shareOf(losses: Readonly<Record<string, number>>): Record<string, number>;
+  /** Sums over the processes; the gradients given are disposed of. */
+  sum(
+    losses: Readonly<Record<string, number>>,
+    gradients: ReadonlyMap<string, tf.Tensor>,
+  ): { readonly losses: Record<string, number>; readonly gradients: Map<string, tf.Tensor> };
+  /** Whether it is so in any process. */
+  anywhere(here: boolean): boolean;
+}
+
 /** What the trainer asks of a model: its weights by name, and what else a checkpoint keeps. */
 export type TrainableModel = Pick<MetaArchitecture, 'modelParameters'> &
   Partial<Pick<MetaArchitecture, 'trainingState' | 'restoreTrainingState'>>;
@@ -46,6 +59,8 @@ export interface TrainerOptions<M extends TrainableModel = MetaArchitecture> {
   /** Updated after every step; saved with checkpoints. */
   readonly average?: WeightAverage;
   readonly loss: LossFunction<M>;
+  /** Makes this trainer one of several that learn together, whose `loss` knows the same. */
+  readonly sharing?: StepSharing;
   /** Where the batch that diverged is saved; nowhere unless given. */
   readonly divergenceFolder?: string;
   /** Milliseconds, for the times in the log. */
@@ -107,7 +122,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
   async train(): Promise<TrainOutcome> {
     const self = this as unknown as Trainer;
     for (const hook of this.hooks) await hook.beforeTrain?.(self);
-    while (this.iteration < this.options.iterations && this.stopReason === undefined) {
+    while (this.iteration < this.options.iterations && !this.isStopping()) {
       for (const hook of this.hooks) await hook.beforeStep?.(self);
       const step = await this.step();
       for (const hook of this.hooks) await hook.afterStep?.(self, step);
@@ -118,6 +133,15 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
     return outcome;
   }
 
+  /** Processes that learn together end after the same step. */
+  private isStopping(): boolean {
+    const { sharing } = this.options;
+    if (!sharing) return this.stopReason !== undefined;
+    if (!sharing.anywhere(this.stopReason !== undefined)) return false;
+    this.stopReason ??= 'another process of the run was asked to end';
+    return true;
+  }
+
   /** One step: batches, gradients, update. */
   private async step(): Promise<TrainStep> {
     const { options, iteration, scalars } = this;
@@ -125,7 +149,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
     const now = options.now ?? (() => performance.now());
     const start = now();
     let waited = 0;
-    const losses: Record<string, number> = {};
+    let losses: Record<string, number> = {};
     const samples: TrainingSample[] = [];
     for (let part = 0; part < accumulate; part++) {
       const asked = now();
@@ -135,11 +159,13 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
       samples.push(...batch);
       const random = options.random.fork(iteration, part);
       const found = await this.guard.watch(iteration, batch, () => this.computeLosses(batch, random));
-      for (const [name, value] of Object.entries(found.losses)) losses[name] = (losses[name] ?? 0) + value / accumulate;
+      const share = options.sharing?.shareOf(found.losses) ?? found.losses;
+      for (const [name, value] of Object.entries(share)) losses[name] = (losses[name] ?? 0) + value / accumulate;
       for (const [name, value] of Object.entries(found.metrics)) scalars.put(name, value);
       this.accumulator.add(found.gradients);
     }
-    const gradients = this.accumulator.take();
+    let gradients = this.accumulator.take();
+    if (options.sharing) ({ losses, gradients } = options.sharing.sum(losses, gradients));
     const factor = options.schedule(iteration);
     options.optimizer.step(gradients, factor);
     tf.dispose([...gradients.values()]);

@@ -25,7 +25,7 @@ const SHOWN_PICTURES = 4;
 
 /** The hooks of a run: those given, evaluation or keeping of the model, log, checkpoints, those that come last. */
 export function hooksOf(
-  { output, validation, hooks = [], lastHooks = [], writers = [], logPeriod = 20 }: TrainingRunOptions,
+  { output, validation, processes, hooks = [], lastHooks = [], writers = [], logPeriod = 20 }: TrainingRunOptions,
   about: AboutModel,
   model: MetaArchitecture,
   judged: CocoDataset | undefined,
@@ -33,18 +33,24 @@ export function hooksOf(
   print: (line: string) => void,
 ): Hook[] {
   const { SOLVER, TEST, MODEL } = about.config;
-  const keepModel = () => writeModelFile(join(output, 'model.safetensors'), model.modelParameters(), about);
+  const isFirst = (processes?.rank ?? 0) === 0;
+  const keepModel = async () => {
+    if (isFirst) await writeModelFile(join(output, 'model.safetensors'), model.modelParameters(), about);
+  };
   const keeping =
     judged && validation
       ? new PeriodicEvaluation({
           period: TEST.EVAL_PERIOD,
           metric: TEST.BEST_METRIC || (MODEL.KEYPOINT_ON ? 'keypoints/AP' : MODEL.MASK_ON ? 'segm/AP' : 'bbox/AP'),
           patience: TEST.PATIENCE,
-          evaluate: (_, signal) => evaluateModel(model, judged, validation.images, about, signal),
+          evaluate: (_, signal) =>
+            evaluateModel(model, judged, validation.images, about, { signal, ...(processes ? { processes } : {}) }),
           print,
           onBest: keepModel,
         })
       : new KeepModel(SOLVER.CHECKPOINT_PERIOD, keepModel);
+  // The others compute and evaluate; the first alone writes and prints.
+  if (!isFirst) return [...hooks, keeping, ...lastHooks];
   const saving = new PeriodicCheckpoint({
     folder: output,
     period: SOLVER.CHECKPOINT_PERIOD,

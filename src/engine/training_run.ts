@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
@@ -9,6 +11,10 @@ import { datasetRecords } from '../data/coco/dataset_records.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
 import { trainSamplesFromConfig, type LoaderState, type TrainLoader } from '../data/loader/index.js';
 import { readImage } from '../data/image_io/read_image.js';
+import { agree } from '../distributed/agreement.js';
+import type { Communicator } from '../distributed/communicator.js';
+import { DataParallel } from '../distributed/data_parallel.js';
+import { indivisibleSettings } from '../distributed/indivisible.js';
 import type { AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
@@ -28,6 +34,7 @@ import { optimizerFromConfig } from './solver/optimizer.js';
 import { WeightAverage } from './solver/weight_average.js';
 import { giveStartWeights } from './start_weights.js';
 import { type AboutModel, findLastCheckpoint, readTrainingCheckpoint, restoreTrainer } from './training_checkpoint.js';
+import { ImageOrders } from '../rpn/image_orders.js';
 import { Trainer, type TrainOutcome } from './trainer.js';
 import { hooksOf, shownPictures } from './training_hooks.js';
 import type { Writer } from './writers/writer.js';
@@ -71,6 +78,11 @@ export interface TrainingRunOptions {
   readonly auto?: { readonly explicit: ReadonlySet<string> };
   /** Steps between lines of the log; 20 unless given. */
   readonly logPeriod?: number;
+  /**
+   * The processes that learn together, each in a call of its own with the same options: SOLVER.IMS_PER_BATCH pictures a step over all of them.
+   * Rank 0 alone prints and writes; the folder is one that all can read.
+   */
+  readonly processes?: Communicator;
 }
 
 /** A run that is ready to start, or has ended. */
@@ -90,11 +102,12 @@ export interface TrainingRun {
  * @throws DatasetError, ConfigError, CheckpointError, BackendError before the first step
  */
 export async function prepareTraining(options: TrainingRunOptions): Promise<TrainingRun> {
-  const { output, train, validation, resume = false } = options;
+  const { output, train, validation, processes, resume = false } = options;
   const config = structuredClone(options.config);
-  const print = options.print ?? (() => {});
+  const isFirst = (processes?.rank ?? 0) === 0;
+  const print = (isFirst ? options.print : undefined) ?? (() => {});
   const backend = await startBackend(options.device ?? 'auto');
-  if (config.SEED < 0) config.SEED = Math.floor(Math.random() * 2 ** 31);
+  if (config.SEED < 0) config.SEED = drawSeed(processes);
   const startsRandom = (options.weights ?? (config.MODEL.WEIGHTS || 'none')) === 'none';
   if (options.auto && !resume) await chooseRecipe(config, options, !startsRandom, print);
   const resumed = resume ? await newestCheckpoint(output) : undefined;
@@ -102,6 +115,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     ...train,
     seed: config.SEED,
     ...(options.augmentations ? { augmentations: options.augmentations } : {}),
+    ...(processes ? { part: processes } : {}),
     ...(resumed ? { state: resumed.state.batches as LoaderState } : {}),
   });
   const { classes, categoryIds, keypointNames, messages } = loader.dataset;
@@ -118,8 +132,12 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   };
   const judged = validation && (await validationSet(validation, classes));
   const random = new Random(config.SEED);
-  const model = trainable(config);
+  const model = trainable(config, processes);
   print(`device ${backend.device}, seed ${config.SEED}, ${loader.dataset.records.length} pictures, ${classes.length} classes`);
+  if (processes)
+    print(
+      `${processes.size} processes, ${config.SOLVER.IMS_PER_BATCH / processes.size} of ${config.SOLVER.IMS_PER_BATCH} pictures a step each`,
+    );
   if (!resumed) {
     await startFrom(model, options, config, random, print);
     const { records, withoutObjects } = loader.dataset;
@@ -144,7 +162,8 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
         )
       : undefined;
   const optimizer = optimizerFromConfig(config, model.modelParameters());
-  const trainer = new Trainer({
+  const sharing = processes && new DataParallel(processes);
+  const trainer = new Trainer<MetaArchitecture>({
     model,
     optimizer,
     schedule: lrSchedule(config),
@@ -153,7 +172,9 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     iterations: config.SOLVER.MAX_ITER,
     random: random.fork(1),
     accumulate: config.SOLVER.ACCUMULATE,
-    loss: lossGradients,
+    ...(sharing
+      ? { loss: sharing.loss, sharing }
+      : { loss: (of, samples, draws) => lossGradients(of, samples, new ImageOrders(draws)) }),
     divergenceFolder: output,
     hooks: hooksOf(options, about, model, judged, shownPictures(judged, validation, loader), print),
     ...(average ? { average } : {}),
@@ -162,7 +183,8 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     restoreTrainer(trainer as unknown as Trainer, resumed);
     print(`resumed at ${trainer.iteration} of ${config.SOLVER.MAX_ITER} iterations from ${resumed.checkpoint.source}`);
   }
-  await writeFileAtomic(join(output, 'config.yaml'), dumpConfig(config));
+  if (processes) await agreeOnStart(processes, options, about, model);
+  if (isFirst) await writeFileAtomic(join(output, 'config.yaml'), dumpConfig(config));
   return {
     trainer,
     model,
@@ -202,8 +224,36 @@ function machineMemory(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-/** @throws ConfigError for a model that has no losses here */
-function trainable(config: Config): MetaArchitecture {
+/** A seed of chance, the same for all processes. */
+function drawSeed(processes: Communicator | undefined): number {
+  const seed = Float64Array.of(Math.floor(Math.random() * 2 ** 31));
+  if (processes && processes.rank > 0) seed[0] = 0;
+  processes?.sum(seed);
+  return seed[0];
+}
+
+/** @throws DatasetError where the processes have other files, settings or weights */
+async function agreeOnStart(
+  processes: Communicator,
+  { train, validation }: TrainingRunOptions,
+  { config }: AboutModel,
+  model: MetaArchitecture,
+): Promise<void> {
+  const weights = createHash('sha256');
+  for (const parameter of model.modelParameters()) weights.update(await parameter.get());
+  agree(processes, {
+    'the config': dumpConfig(config),
+    'the training annotations': await readFile(train.json),
+    'the validation annotations': validation ? await readFile(validation.json) : null,
+    'the weights to start from': weights.digest('hex'),
+  });
+}
+
+/** @throws ConfigError for a model that has no losses here, or none that can be divided over processes */
+function trainable(config: Config, processes: Communicator | undefined): MetaArchitecture {
+  const indivisible = processes && processes.size > 1 ? indivisibleSettings(config) : [];
+  if (indivisible.length > 0)
+    throw new ConfigError(`This configuration does not train in several processes: ${indivisible.join(' ')}`);
   const untrainable = untrainableSettings(config);
   if (untrainable.length > 0)
     throw new ConfigError(`This configuration predicts here but does not train: ${untrainable.join(' ')}`);

@@ -64,6 +64,7 @@ export class GeneralizedRcnn extends ProposalNetwork {
       const heads = await roiHeads.learn(features, sampled, samples, pass);
       return {
         losses: { ...heads.losses, ...losses },
+        ...(heads.counts ? { counts: heads.counts } : {}),
         metrics: { ...heads.metrics, ...metrics },
         pending: heads.pending,
       };

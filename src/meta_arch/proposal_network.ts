@@ -80,7 +80,7 @@ export class ProposalNetwork extends MetaArchitecture {
   /** The first half of every two-stage detector in training: feature maps, proposals to learn from, the RPN's losses. */
   protected async learnProposals(samples: readonly TrainingSample[], pass: TrainingPass): Promise<LearntProposals> {
     const { proposalGenerator } = this.options;
-    const list = this.preprocess(samples);
+    const list = this.preprocess(samples, pass);
     const { features, rpn } = pass.record(() =>
       tf.tidy(() => {
         const maps = this.options.backbone.forward(tf.tensor4d(list.values, list.shape));

@@ -15,6 +15,8 @@ export interface TrainingPass {
   readonly trace?: HostTrace;
   /** The losses are looked at, nothing is learnt: running means keep still. */
   readonly measuresOnly?: boolean;
+  /** The batch is padded to at least this height and width: that of a larger batch that it is a part of. */
+  readonly leastSize?: readonly [number, number];
 }
 
 /** A model that can compute its losses: what training works on. */
@@ -33,6 +35,11 @@ export interface TrainableModel {
 /** The weighted losses of one batch, by Detectron2's names, and what is measured on the way. The owner disposes of the tensors. */
 export interface BatchLosses {
   readonly losses: Record<string, tf.Scalar>;
+  /**
+   * How many rows each loss is a mean over, where batches of the same number of pictures differ in it; a loss without an entry is a mean over
+   * pictures. The losses of a batch that is divided over processes are put together by this.
+   */
+  readonly counts?: Readonly<Record<string, number>>;
   /** Known on the host already. */
   readonly metrics: Record<string, number>;
   /** Values that become metrics once they are read back, together with the losses. */

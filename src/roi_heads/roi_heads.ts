@@ -27,6 +27,8 @@ export interface RawInstances extends Detections {
 /** Weighted losses of one batch by Detectron2's names, and what is measured on the way. */
 export interface RoiLosses {
   readonly losses: Record<string, tf.Scalar>;
+  /** As of `BatchLosses`. */
+  readonly counts?: Readonly<Record<string, number>>;
   readonly metrics: Record<string, number>;
   /** Values that become metrics once they are read back. */
   readonly pending: readonly { readonly values: tf.Tensor; toMetrics(values: Float32Array): Record<string, number> }[];

@@ -7,7 +7,7 @@ import { boxLossFromConfig } from '../losses/box_regression.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
 import { Matcher } from '../rpn/matcher.js';
 import type { Trace } from '../rpn/rpn.js';
-import type { Permutations } from '../rpn/subsample_labels.js';
+import { orderOfImage, type Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingPass } from '../meta_arch/training_pass.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { BoxHead, type RegionHead } from './box_head.js';
@@ -122,7 +122,7 @@ export class StandardRoiHeads extends RoiHeads {
    */
   override sample(proposals: readonly Proposals[], samples: readonly TrainingSample[], order: Permutations): SampledProposals[] {
     const { sampling } = this.options.training;
-    return proposals.map(({ boxes }, i) => sampleProposals(boxes, samples[i].groundTruth, sampling, order));
+    return proposals.map(({ boxes }, i) => sampleProposals(boxes, samples[i].groundTruth, sampling, orderOfImage(order, i)));
   }
 
   /**
@@ -154,6 +154,7 @@ export class StandardRoiHeads extends RoiHeads {
       Object.assign(losses, box);
       pending.push({ values: logits, toMetrics: (values) => classificationMetrics(values, classes) });
     }
+    const counts = { loss_cls: classes.length, loss_box_reg: classes.length, loss_mask: foreground };
     if (mask) {
       const masks = maskBranchLosses(mask, features, sampled, samples);
       Object.assign(losses, masks.losses);
@@ -164,7 +165,7 @@ export class StandardRoiHeads extends RoiHeads {
       Object.assign(losses, points.losses);
       Object.assign(metrics, points.metrics);
     }
-    return { losses, metrics, pending };
+    return { losses, counts, metrics, pending };
   }
 
   override learn(

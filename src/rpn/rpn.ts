@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.js';
 import { Module } from '../layers/module.js';
 import { boxLossFromConfig } from '../losses/box_regression.js';
 import { readBack } from '../ops/read_back.js';
-import type { Permutations } from './subsample_labels.js';
+import { orderOfImage, type Permutations } from './subsample_labels.js';
 import { AnchorGenerator } from './anchor_generator.js';
 import { Box2BoxTransform } from './box_transform.js';
 import { findTopProposals, type LevelSize, type Proposals, type ProposalSelection } from './find_top_proposals.js';
@@ -177,7 +177,8 @@ export class Rpn extends Module {
     imageSizes: readonly (readonly [number, number])[],
     order: Permutations,
   ): LabelledAnchors[] {
-    return boxes.map((list, i) => labelAnchors(anchors, list, imageSizes[i], this.options.training.sampling, order));
+    const { sampling } = this.options.training;
+    return boxes.map((list, i) => labelAnchors(anchors, list, imageSizes[i], sampling, orderOfImage(order, i)));
   }
 
   /** The losses of outputs whose anchors were labelled; a differentiable function of the outputs. */

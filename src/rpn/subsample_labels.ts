@@ -2,7 +2,12 @@
 export interface Permutations {
   /** The numbers 0..n-1 in some order. */
   permutation(n: number): Int32Array;
+  /** The source for one picture of the batch, where its draws are to be independent of the other pictures'. */
+  ofImage?(image: number): Permutations;
 }
+
+/** What one picture of a batch draws from. */
+export const orderOfImage = (order: Permutations, image: number): Permutations => order.ofImage?.(image) ?? order;
 
 /** Chosen rows: foreground and background, each in the order of the draw. */
 export interface SampledRows {

@@ -21,7 +21,7 @@ export interface ImageList {
  * Normalises ((x - mean) / std, no division by 255), then pads with zeros to the batch's maximum rounded up to `sizeDivisibility`
  * (Detectron2's `preprocess_image` and `ImageList.from_tensors`).
  * @param sizeDivisibility 0 or 1: no rounding
- * @param leastSize        (height, width) that the batch has at least, after rounding
+ * @param leastSize        (height, width) that the batch has at least, before rounding
  */
 export function makeImageList(
   images: readonly InputImage[],
@@ -32,8 +32,8 @@ export function makeImageList(
 ): ImageList {
   if (images.length === 0) throw new ArgumentError('There are no images; expected at least one.');
   const round = (n: number): number => (sizeDivisibility > 1 ? Math.ceil(n / sizeDivisibility) * sizeDivisibility : n);
-  const height = Math.max(leastSize[0], round(Math.max(...images.map((image) => image.height))));
-  const width = Math.max(leastSize[1], round(Math.max(...images.map((image) => image.width))));
+  const height = round(Math.max(leastSize[0], ...images.map((image) => image.height)));
+  const width = round(Math.max(leastSize[1], ...images.map((image) => image.width)));
   const values = new Float32Array(images.length * height * width * 3);
   const tables = mean.map((m, c) =>
     Float32Array.from({ length: 256 }, (_, v) => Math.fround(v - Math.fround(m)) / Math.fround(std[c])),

@@ -1,4 +1,4 @@
-import { ArgumentError, DatasetError } from '../../errors.js';
+import { ArgumentError, ConfigError, DatasetError } from '../../errors.js';
 import type { TrainingSample } from '../../structures/training_sample.js';
 import type { DatasetRecord } from '../coco/dataset_records.js';
 import { Random } from '../random.js';
@@ -29,6 +29,12 @@ export interface LoadedDataset {
   readonly keypointNames?: readonly string[];
 }
 
+/** One of several equal parts, from 0. */
+export interface BatchPart {
+  readonly rank: number;
+  readonly size: number;
+}
+
 /** Options of {@link TrainLoader}. */
 export interface TrainLoaderOptions {
   readonly dataset: LoadedDataset;
@@ -36,7 +42,10 @@ export interface TrainLoaderOptions {
   readonly seed: number;
   readonly sampler: Sampler;
   readonly source: SampleSource;
+  /** Pictures a batch; of the whole batch, where it is divided. */
   readonly batchSize: number;
+  /** Makes one of so many equal parts of every batch: what one of several processes learns from. Order, samples and state are those of the whole. */
+  readonly part?: BatchPart;
   /** Upright and lying pictures in batches of their own; default true. */
   readonly groupByAspectRatio?: boolean;
   /** Batches made ahead; default 0: a batch is begun when it is asked for. */
@@ -60,7 +69,11 @@ export class TrainLoader implements AsyncIterableIterator<TrainingSample[]> {
   private closed = false;
 
   constructor(private readonly options: TrainLoaderOptions) {
-    const { dataset, state, sampler, batchSize, groupByAspectRatio = true, prefetch = 0 } = options;
+    const { dataset, state, sampler, batchSize, part, groupByAspectRatio = true, prefetch = 0 } = options;
+    if (part && batchSize % part.size !== 0)
+      throw new ConfigError(
+        `SOLVER.IMS_PER_BATCH is ${batchSize}, the pictures of a step over all processes; ${part.size} processes do not divide it. Set a multiple of ${part.size}.`,
+      );
     this.dataset = dataset;
     if (!(Number.isInteger(prefetch) && prefetch >= 0))
       throw new ArgumentError(`prefetch must be a whole number from 0, not ${prefetch}.`);
@@ -120,10 +133,16 @@ export class TrainLoader implements AsyncIterableIterator<TrainingSample[]> {
   }
 
   private begin(): void {
-    const samples = Promise.all(this.stream.next().map((draw) => this.make(draw)));
+    const samples = Promise.all(this.ownPart(this.stream.next()).map((draw) => this.make(draw)));
     // An error of a batch made ahead is thrown when that batch is asked for.
     samples.catch(() => undefined);
     this.ahead.push({ samples, after: this.stream.state });
+  }
+
+  private ownPart(draws: Draw[]): Draw[] {
+    const { rank, size } = this.options.part ?? { rank: 0, size: 1 };
+    const count = draws.length / size;
+    return draws.slice(rank * count, (rank + 1) * count);
   }
 
   private make({ index, position }: Draw): Promise<TrainingSample> {

@@ -8,7 +8,7 @@ import { RandomSubsetTrainingSampler, TrainingSampler, type Sampler } from '../s
 import { InProcessSource, type MixOptions } from './sample_source.js';
 import { WorkerPool } from './worker_pool.js';
 import type { AugmentationSpec } from '../transforms/augmentation_specs.js';
-import { TrainLoader, type LoadedDataset, type LoaderState } from './train_loader.js';
+import { type BatchPart, TrainLoader, type LoadedDataset, type LoaderState } from './train_loader.js';
 
 /** Options of {@link trainSamplesFromConfig}. */
 export interface TrainSamplesOptions {
@@ -31,6 +31,8 @@ export interface TrainSamplesOptions {
   readonly mix?: MixOptions;
   /** Pictures a batch; default SOLVER.IMS_PER_BATCH. */
   readonly batchSize?: number;
+  /** This process's part of every batch, where several processes learn together. */
+  readonly part?: BatchPart;
   /** Share of the pictures, for DATALOADER.SAMPLER_TRAIN RandomSubsetTrainingSampler. */
   readonly subsetRatio?: number;
 }
@@ -61,6 +63,7 @@ export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesO
     prefetch,
     batchSize: options.batchSize ?? cfg.SOLVER.IMS_PER_BATCH,
     groupByAspectRatio: cfg.DATALOADER.ASPECT_RATIO_GROUPING,
+    ...(options.part ? { part: options.part } : {}),
     ...(mix ? { mix } : {}),
     ...(state ? { state } : {}),
   });

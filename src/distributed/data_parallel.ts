@@ -1,0 +1,64 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Random } from '../data/random.js';
+import type { BatchGradients } from '../engine/divergence_guard.js';
+import { lossGradients } from '../engine/loss_gradients.js';
+import type { StepSharing } from '../engine/trainer.js';
+import type { TrainableModel } from '../meta_arch/training_pass.js';
+import { ImageOrders } from '../rpn/image_orders.js';
+import type { TrainingSample } from '../structures/training_sample.js';
+import type { Communicator } from './communicator.js';
+import { sumGradients } from './gradient_buckets.js';
+
+/**
+ * Training with the pictures of every batch divided over the ranks, equal to one process with the whole batch up to the order of sums: pictures are
+ * padded to the largest of the whole batch, drawn from by their place in it, and each loss is put together by the number of rows that it is a
+ * mean over on every rank, not by the number of ranks.
+ */
+export class DataParallel implements StepSharing {
+  private shares: Readonly<Record<string, number>> = {};
+
+  constructor(private readonly communicator: Communicator) {}
+
+  /** The losses of this rank's pictures as they are, and the gradients of its share of the whole batch's losses. */
+  readonly loss = (model: TrainableModel, samples: readonly TrainingSample[], random: Random): Promise<BatchGradients> => {
+    const { communicator } = this;
+    const largest = Float64Array.of(
+      Math.max(...samples.map(({ height }) => height)),
+      Math.max(...samples.map(({ width }) => width)),
+    );
+    communicator.max(largest);
+    return lossGradients(model, samples, new ImageOrders(random, communicator.rank * samples.length), {
+      leastSize: [largest[0], largest[1]],
+      weigh: (names, counts) => (this.shares = this.sharesOf(names, counts)),
+    });
+  };
+
+  shareOf(losses: Readonly<Record<string, number>>): Record<string, number> {
+    return Object.fromEntries(Object.entries(losses).map(([name, value]) => [name, value * this.shares[name]]));
+  }
+
+  sum(losses: Readonly<Record<string, number>>, gradients: ReadonlyMap<string, tf.Tensor>) {
+    const names = Object.keys(losses).sort();
+    const values = Float64Array.from(names, (name) => losses[name]);
+    this.communicator.sum(values);
+    return {
+      losses: Object.fromEntries(Object.keys(losses).map((name) => [name, values[names.indexOf(name)]])),
+      gradients: sumGradients(this.communicator, gradients),
+    };
+  }
+
+  anywhere(here: boolean): boolean {
+    const flag = Float64Array.of(here ? 1 : 0);
+    this.communicator.max(flag);
+    return flag[0] > 0;
+  }
+
+  /** This rank's part of the rows that each loss is a mean over; nothing of a loss that has no row anywhere. */
+  private sharesOf(names: readonly string[], counts: Readonly<Record<string, number>>): Record<string, number> {
+    const sorted = [...names].sort();
+    const own = sorted.map((name) => counts[name] ?? 1);
+    const total = Float64Array.from(own);
+    this.communicator.sum(total);
+    return Object.fromEntries(sorted.map((name, i) => [name, total[i] > 0 ? own[i] / total[i] : 0]));
+  }
+}
