@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { World } from '../distributed/world.js';
 import type { TrainingRun, TrainingRunOptions } from '../engine/training_run.js';
 import type { TrainOutcome } from '../engine/trainer.js';
 
@@ -60,16 +61,36 @@ export function register(program: Command): void {
 }
 
 async function train(overrides: readonly string[], flags: TrainFlags): Promise<number> {
-  const options = await runOptions(overrides, flags);
+  const { mpiLaunch } = await import('../distributed/launch.js');
+  const launch = mpiLaunch();
+  if (launch === undefined || launch.size === 1) return trainHere(overrides, flags);
+  // Only now: nothing of MPI is touched by a process that stands alone.
+  const { World } = await import('../distributed/world.js');
+  const world = await World.join(launch, (line) => process.stderr.write(`${line}\n`));
+  try {
+    const code = await trainHere(overrides, flags, world);
+    await world.leave();
+    return code;
+  } catch (error) {
+    await world.fail(error);
+    if (error instanceof Error) error.message = `rank ${launch.rank} of ${launch.size}: ${error.message}`;
+    throw error;
+  }
+}
+
+/** @param world the processes that this one trains with */
+async function trainHere(overrides: readonly string[], flags: TrainFlags, world?: World): Promise<number> {
+  const options = await runOptions(overrides, flags, world);
   if (flags.sanity) return sanity(options, flags);
+  const isFirst = world?.isFirst ?? true;
   const { prepareTraining } = await import('../engine/training_run.js');
-  const signals = new StopOnSignals((line) => process.stderr.write(`${line}\n`));
+  const signals = new StopOnSignals((line) => isFirst && process.stderr.write(`${line}\n`));
   try {
     const run = await prepareTraining(options);
     signals.hold(run.trainer);
     try {
       const outcome = await run.train();
-      report(run, outcome, flags);
+      if (isFirst) report(run, outcome, flags);
       return outcome.finished ? 0 : signals.exitCode;
     } finally {
       await run.dispose();
@@ -111,14 +132,18 @@ async function explicitKeys(overrides: readonly string[], { config, epochs }: Tr
   return new Set([...keys, ...given]);
 }
 
-async function runOptions(overrides: readonly string[], flags: TrainFlags): Promise<TrainingRunOptions> {
+async function runOptions(overrides: readonly string[], flags: TrainFlags, world?: World): Promise<TrainingRunOptions> {
   const [{ ArgumentError }, { resolveConfig }, { readRunArguments, writeRunArguments }] = await Promise.all([
     import('../errors.js'),
     import('../config/get_config.js'),
     import('../engine/run_arguments.js'),
   ]);
   // With --json, lines for people go to the other stream: a head that starts afresh must not pass unseen.
-  const print = (line: string) => (flags.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const isFirst = world?.isFirst ?? true;
+  const print = (line: string) => {
+    if (isFirst) (flags.json ? process.stderr : process.stdout).write(`${line}\n`);
+  };
+  if (world && flags.sanity) throw new ArgumentError('--sanity runs in one process; leave mpirun out.');
   const earlier = flags.resume ? await readRunArguments(flags.output) : undefined;
   const trainJson = flags.trainJson ?? earlier?.train.json;
   const trainImages = flags.trainImages ?? earlier?.train.images;
@@ -132,13 +157,13 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags): Prom
   if (source === undefined) throw new ArgumentError("--config names the model; 'maskrcnn info zoo' lists those of the zoo.");
   const { config, warnings } = resolveConfig(source, overrides);
   for (const warning of warnings) print(`WARNING: ${warning}`);
-  const { scaleToOneDevice } = await import('../engine/solver/world_size.js');
-  scaleToOneDevice(config);
+  const { scaleToProcesses } = await import('../engine/solver/world_size.js');
+  scaleToProcesses(config, world?.communicator.size);
   const files = {
     train: { json: trainJson, images: trainImages, ...(trainSemantic === undefined ? {} : { semantic: trainSemantic }) },
     ...(valJson !== undefined && valImages !== undefined ? { validation: { json: valJson, images: valImages } } : {}),
   };
-  if (!flags.resume) await writeRunArguments(flags.output, files);
+  if (!flags.resume && isFirst) await writeRunArguments(flags.output, files);
   return {
     ...files,
     config,
@@ -146,11 +171,12 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags): Prom
     resume: flags.resume ?? false,
     device: flags.device as 'auto',
     print,
+    ...(world ? { processes: world.communicator } : {}),
     ...(flags.weights === undefined ? {} : { weights: flags.weights }),
     ...(flags.epochs === undefined ? {} : { epochs: flags.epochs }),
     ...(flags.auto ? { auto: { explicit: await explicitKeys(overrides, flags) } } : {}),
     ...(flags.offline ? { offline: true } : {}),
-    ...(flags.json ? { writers: [{ write: (iteration, scalars) => printJson({ ...scalars, iteration }) }] } : {}),
+    ...(flags.json && isFirst ? { writers: [{ write: (iteration, scalars) => printJson({ ...scalars, iteration }) }] } : {}),
   };
 }
 
@@ -171,7 +197,7 @@ class StopOnSignals {
   private signal: NodeJS.Signals | undefined;
   private trainer: Pick<TrainingRun['trainer'], 'stop'> | undefined;
 
-  constructor(private readonly print: (line: string) => void) {
+  constructor(private readonly print: (line: string) => unknown) {
     for (const name of StopOnSignals.NAMES) process.on(name, this.onSignal);
   }
 

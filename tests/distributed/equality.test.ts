@@ -15,6 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 interface Result {
   losses: Record<string, number>[];
   weights: Record<string, number[]>;
+  evaluation: Record<string, number>;
 }
 
 /** Pictures of two shapes and three sizes in one batch; 64 of the anchors and 32 of the proposals are drawn; flips, momentum, a warm-up. */
@@ -65,5 +66,16 @@ describe.skipIf(!golden || mpiReason()).each(devices.filter((d) => d !== 'cpu'))
     expect(one.losses).toHaveLength(20);
     expectEqual(await train(2, `${device}-2`, { device: kind }), one);
     expectEqual(await train(4, `${device}-4`, { device: kind }), one);
+  });
+
+  it('finds the same AP with the pictures divided, to the last digit', { timeout: 600_000 }, async () => {
+    const { json, images } = writeShapesData(golden!, folder);
+    // A rate of 0 keeps the weights of the golden model.
+    const more = { device: kind, validation: { json, images }, overrides: ['SOLVER.MAX_ITER=1', 'SOLVER.BASE_LR=0.0'] };
+    const one = await train(1, `${device}-ap1`, more);
+    const four = await train(4, `${device}-ap4`, more);
+    const numbers = ({ evaluation }: Result) => Object.entries(evaluation).filter(([name]) => /^(bbox|segm)\//.test(name));
+    expect(numbers(four)).toEqual(numbers(one));
+    expect(one.evaluation['bbox/AP']).toBeGreaterThan(20);
   });
 });

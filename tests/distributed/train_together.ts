@@ -1,10 +1,11 @@
-// One rank of a training, or the whole of it where nothing started several. Takes its options as JSON; rank 0 writes the losses of every step and
-// the weights at the end.
+// One rank of a training, or the whole of it where nothing started several. Takes its options as JSON; rank 0 writes the losses of every step, the
+// weights at the end and the evaluation.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
 import { getConfig } from '../../src/config/index.js';
 import { mpiLaunch } from '../../src/distributed/launch.js';
-import { MpiCommunicator } from '../../src/distributed/mpi_communicator.js';
+import { World } from '../../src/distributed/world.js';
 import { prepareTraining } from '../../src/engine/training_run.js';
 
 export interface TogetherOptions {
@@ -15,43 +16,57 @@ export interface TogetherOptions {
   output: string;
   device: 'cpu' | 'wasm' | 'tensorflow';
   overrides: string[];
-  /** Steps after which the run is stopped, before its end. */
+  /** What the last rank has instead. */
+  ofLast?: Partial<TogetherOptions>;
+  /** Steps after which the last rank asks for the end. */
   stopAt?: number;
+  /** Steps after which the last rank's weights are no numbers any more. */
+  spoilAt?: number;
   resume?: boolean;
-  validate?: boolean;
+  /** Pictures to evaluate on at the end. */
+  validation?: { json: string; images: string };
 }
 
-const options = JSON.parse(process.argv[2]!) as TogetherOptions;
 const launch = mpiLaunch();
-const processes = launch && (await MpiCommunicator.join(launch));
-const losses: Record<string, number>[] = [];
-const files = { json: options.json, images: options.images };
-const run = await prepareTraining({
-  config: getConfig(options.config, options.overrides),
-  weights: options.weights,
-  train: files,
-  output: options.output,
-  device: options.device,
-  resume: options.resume ?? false,
-  print: (line) => process.stdout.write(`${line}\n`),
-  ...(options.validate ? { validation: files } : {}),
-  ...(processes ? { processes } : {}),
-  hooks: [
-    {
-      afterStep(trainer, step) {
-        losses.push(step.losses);
-        // One rank alone asks for it.
-        if (trainer.iteration === options.stopAt && (processes?.rank ?? 0) === (processes?.size ?? 1) - 1) trainer.stop('enough');
+const world = launch && (await World.join(launch, (line) => process.stderr.write(`${line}\n`)));
+const { rank, size } = world?.communicator ?? { rank: 0, size: 1 };
+const isLast = rank === size - 1;
+const given = JSON.parse(process.argv[2]!) as TogetherOptions;
+const options = isLast ? { ...given, ...given.ofLast } : given;
+try {
+  const losses: Record<string, number>[] = [];
+  const evaluation: Record<string, number> = {};
+  const run = await prepareTraining({
+    config: getConfig(options.config, options.overrides),
+    weights: options.weights,
+    train: { json: options.json, images: options.images },
+    output: options.output,
+    device: options.device,
+    resume: options.resume ?? false,
+    print: (line) => process.stdout.write(`${line}\n`),
+    ...(options.validation ? { validation: options.validation } : {}),
+    ...(world ? { processes: world.communicator } : {}),
+    writers: [{ write: async (_, scalars) => void Object.assign(evaluation, scalars) }],
+    hooks: [
+      {
+        afterStep(trainer, step) {
+          losses.push(step.losses);
+          if (isLast && trainer.iteration === options.stopAt) trainer.stop('enough');
+          if (isLast && trainer.iteration === options.spoilAt)
+            for (const { name, variable } of trainer.options.model.modelParameters())
+              if (name.endsWith('cls_score.bias')) variable.assign(tf.fill(variable.shape, NaN));
+        },
       },
-    },
-  ],
-});
-await run.train();
-const weights: Record<string, number[]> = {};
-for (const parameter of run.model.modelParameters())
-  if (parameter.trainable) weights[parameter.name] = [...(await parameter.get())];
-const evaluation = run.trainer.scalars.get('bbox/AP');
-if ((processes?.rank ?? 0) === 0)
-  writeFileSync(join(options.output, 'together.json'), JSON.stringify({ losses, weights, evaluation }));
-await run.dispose();
-processes?.finalize();
+    ],
+  });
+  await run.train();
+  const weights: Record<string, number[]> = {};
+  for (const parameter of run.model.modelParameters())
+    if (parameter.trainable) weights[parameter.name] = [...(await parameter.get())];
+  if (rank === 0) writeFileSync(join(options.output, 'together.json'), JSON.stringify({ losses, weights, evaluation }));
+  await run.dispose();
+  await world?.leave();
+} catch (error) {
+  await world?.fail(error);
+  throw error;
+}

@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ArgumentError, DatasetError } from '../../errors.js';
 import type { TrainingSample } from '../../structures/training_sample.js';
+import { workerModule } from '../../worker_module.js';
 import type { SampleSource, SampleTask, SourceOptions } from './sample_source.js';
 import { errorFrom, type WorkerAnswer, type WorkerRequest } from './worker_messages.js';
 
@@ -29,7 +28,7 @@ export class WorkerPool implements SampleSource {
     if (!(Number.isInteger(count) && count > 0))
       throw new ArgumentError(`A pool needs at least one worker thread, not ${count}.`);
     this.workers = Array.from({ length: count }, () => {
-      const worker = new Worker(workerModule(), { workerData: options });
+      const worker = new Worker(workerModule('sample_worker', import.meta.url), { workerData: options });
       this.load.set(worker, 0);
       worker.on('message', (answer: WorkerAnswer) => this.settle(answer));
       worker.on('error', (error) =>
@@ -83,17 +82,4 @@ export class WorkerPool implements SampleSource {
     if (load > 0) worker.ref();
     else worker.unref();
   }
-}
-
-function workerModule(): URL {
-  if (!import.meta.url.endsWith('.ts')) return new URL('./sample_worker.js', import.meta.url);
-  // From the sources (tests) the thread needs the same translator as we have, and takes it only from its own code.
-  const translator = pathToFileURL(
-    createRequire(import.meta.url)
-      .resolve('tsx/esm/api')
-      .replace(/\.cjs$/, '.mjs'),
-  ).href;
-  const worker = new URL('./sample_worker.ts', import.meta.url).href;
-  const code = `import { register } from '${translator}'; register(); await import('${worker}');`;
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`);
 }

@@ -10,7 +10,7 @@ import { optimizerFromConfig } from '../../../src/engine/solver/optimizer.js';
 import { Sgd } from '../../../src/engine/solver/sgd.js';
 import { trainedParameters, type TrainedParameter } from '../../../src/engine/solver/trained_parameter.js';
 import { WeightAverage } from '../../../src/engine/solver/weight_average.js';
-import { scaleToOneDevice } from '../../../src/engine/solver/world_size.js';
+import { scaleToProcesses } from '../../../src/engine/solver/world_size.js';
 import { CheckpointError, ConfigError } from '../../../src/errors.js';
 import { runSolver } from '../../golden/data/solver.js';
 import type { Line } from '../../golden/compare.js';
@@ -189,11 +189,30 @@ describe('rates', () => {
       STEPS: [60, 80],
       WARMUP_ITERS: 10,
     });
-    expect(scaleToOneDevice(cfg)).toBe(true);
-    expect(scaleToOneDevice(cfg)).toBe(false);
+    expect(scaleToProcesses(cfg)).toBe(true);
+    expect(scaleToProcesses(cfg)).toBe(false);
     expect(cfg.SOLVER).toMatchObject({ IMS_PER_BATCH: 2, BASE_LR: 0.0025, MAX_ITER: 800, STEPS: [480, 640], WARMUP_ITERS: 80 });
     cfg.SOLVER.REFERENCE_WORLD_SIZE = 3;
-    expect(() => scaleToOneDevice(cfg)).toThrow(/REFERENCE_WORLD_SIZE/);
+    expect(() => scaleToProcesses(cfg)).toThrow(/REFERENCE_WORLD_SIZE/);
+  });
+
+  it('scales a config for eight GPUs to 32 processes, as Detectron2 does: batch and rate by 4, iterations by a quarter', () => {
+    const cfg = defaultConfig();
+    const solver = {
+      REFERENCE_WORLD_SIZE: 8,
+      IMS_PER_BATCH: 16,
+      BASE_LR: 0.02,
+      MAX_ITER: 100,
+      STEPS: [60, 82],
+      WARMUP_ITERS: 10,
+    };
+    Object.assign(cfg.SOLVER, solver);
+    expect(scaleToProcesses(cfg, 32)).toBe(true);
+    expect(cfg.SOLVER).toMatchObject({ IMS_PER_BATCH: 64, BASE_LR: 0.08, MAX_ITER: 25, WARMUP_ITERS: 3 });
+    expect(cfg.SOLVER.STEPS).toEqual([15, 21]);
+    // A run that goes on in fewer processes keeps what it began with.
+    expect(scaleToProcesses(cfg, 4)).toBe(false);
+    expect(cfg.SOLVER.IMS_PER_BATCH).toBe(64);
   });
 });
 

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { workerModule } from '../worker_module.js';
+import type { Communicator } from './communicator.js';
+import type { WatchAddress, WatchAnswer, WatchOptions, WatchOrder } from './watch_messages.js';
+
+/**
+ * Ends this process with a message where another rank fails or is gone: in MPI it would be waited for without end. A thread of its own holds a
+ * connection between every rank and rank 0.
+ */
+export class PeerWatch {
+  private constructor(
+    private readonly worker: Worker,
+    private readonly communicator: Communicator,
+  ) {}
+
+  /**
+   * Collective.
+   * @param print takes a line where a rank cannot be watched
+   */
+  static async begin(communicator: Communicator, print: (line: string) => void): Promise<PeerWatch> {
+    const { rank, size } = communicator;
+    const options: WatchOptions = {
+      rank,
+      size,
+      who: `process ${process.pid} on ${hostname()}`,
+      token: randomBytes(16).toString('hex'),
+    };
+    const worker = new Worker(workerModule('watch_thread', import.meta.url), { workerData: options });
+    const watch = new PeerWatch(worker, communicator);
+    const { address } = await watch.answer();
+    const told = communicator.broadcast(new TextEncoder().encode(JSON.stringify(address ?? null)));
+    if (rank > 0) {
+      const { problem } = await watch.order({ do: 'join', address: JSON.parse(new TextDecoder().decode(told)) as WatchAddress });
+      if (problem !== undefined) print(`WARNING: ${problem}.`);
+    }
+    // A thread that has nothing to say does not keep the process alive.
+    worker.unref();
+    communicator.barrier();
+    return watch;
+  }
+
+  /** Tells all others to end, and why; returns once they were told. */
+  async fail(reason: string): Promise<void> {
+    await this.order({ do: 'fail', reason });
+    await this.worker.terminate();
+  }
+
+  /** Ends the watch before the rank leaves. Collective. */
+  async end(): Promise<void> {
+    await this.order({ do: 'leave' });
+    this.communicator.barrier();
+    await this.worker.terminate();
+  }
+
+  private order(order: WatchOrder): Promise<WatchAnswer> {
+    this.worker.postMessage(order);
+    return this.answer();
+  }
+
+  private async answer(): Promise<WatchAnswer> {
+    this.worker.ref();
+    const [answer] = (await once(this.worker, 'message')) as [WatchAnswer];
+    this.worker.unref();
+    return answer;
+  }
+}

@@ -1,0 +1,50 @@
+/** What watches say to each other, a JSON line each. */
+export type WatchLine =
+  /** The first line of a connection. */
+  | { readonly kind: 'hello'; readonly rank: number; readonly token: string; readonly who: string }
+  /** The rank leaves as it should. */
+  | { readonly kind: 'bye'; readonly rank: number }
+  /** The job ends, for this reason. */
+  | { readonly kind: 'end'; readonly reason: string };
+
+/** Where rank 0 listens. */
+export interface WatchAddress {
+  readonly hosts: readonly string[];
+  readonly port: number;
+  /** Known to the ranks alone: other programs that find the port are not listened to. */
+  readonly token: string;
+}
+
+/** What a watching thread is made with. */
+export interface WatchOptions {
+  readonly rank: number;
+  readonly size: number;
+  /** Process and machine, for messages. */
+  readonly who: string;
+  readonly token: string;
+}
+
+/** To the thread. */
+export type WatchOrder =
+  /** Rank 0 listens there: join it. */
+  | { readonly do: 'join'; readonly address: WatchAddress }
+  /** Tell the others why this rank ends. */
+  | { readonly do: 'fail'; readonly reason: string }
+  /** This rank leaves as it should. */
+  | { readonly do: 'leave' };
+
+/** From the thread: done with what was ordered, with an address where it began to listen, or a line for the user where it could not. */
+export interface WatchAnswer {
+  readonly address?: WatchAddress;
+  readonly problem?: string;
+}
+
+/** Cuts a stream of bytes into its lines. */
+export function eachLine(onLine: (line: WatchLine) => void): (chunk: string) => void {
+  let rest = '';
+  return (chunk) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(JSON.parse(line) as WatchLine);
+  };
+}

@@ -1,0 +1,130 @@
+// The thread that watches over the other ranks while the main one computes or waits in MPI, where it hears nothing. All ranks hold a connection to
+// rank 0: the system closes a dead process's, so that rank 0 knows at once, and tells the rest; rank 0's own end every rank sees by itself.
+import { writeSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import {
+  eachLine,
+  type WatchAddress,
+  type WatchAnswer,
+  type WatchLine,
+  type WatchOptions,
+  type WatchOrder,
+} from './watch_messages.js';
+
+const { rank, size, who, token } = workerData as WatchOptions;
+const port = parentPort!;
+const answer = (value: WatchAnswer): void => port.postMessage(value);
+
+/** Milliseconds that are waited for a connection, and for the last lines to go out. */
+const CONNECT = 20_000;
+const LAST_WORDS = 1_000;
+
+/** Milliseconds without a sign after which the system asks whether the other machine is still there; ten unanswered seconds later it is not. */
+const KEEP_ALIVE = 10_000;
+
+const GO_ON = 'The last checkpoint is whole: start again with --resume.';
+
+/** Open connections: rank 0's to all others, each other one's to rank 0. */
+const peers = new Map<number, { readonly socket: Socket; readonly who: string }>();
+const left = new Set<number>();
+let ending = false;
+let leaving = false;
+
+function send(socket: Socket, line: WatchLine): Promise<void> {
+  return new Promise((resolve) => socket.write(`${JSON.stringify(line)}\n`, () => resolve()));
+}
+
+function tellAll(line: WatchLine): Promise<unknown> {
+  const sent = [...peers.values()].map(({ socket }) => send(socket, line));
+  return Promise.race([Promise.all(sent), new Promise((resolve) => setTimeout(resolve, LAST_WORDS))]);
+}
+
+/** Ends this process, also where its main thread waits in MPI for a rank that will never come: says why first. */
+async function endProcess(reason: string): Promise<void> {
+  if (ending || leaving) return;
+  ending = true;
+  writeSync(2, `maskrcnn: rank ${rank} of ${size} ends: ${reason.replace(/\s*\n\s*/g, ' ')}\n`);
+  if (rank === 0) await tellAll({ kind: 'end', reason });
+  const { default: koffi } = await import('koffi');
+  koffi.load(process.platform === 'darwin' ? 'libSystem.dylib' : 'libc.so.6').func('void _exit(int)')(1);
+}
+
+function watch(other: number, description: string, socket: Socket): void {
+  peers.set(other, { socket, who: description });
+  const gone = (): void => {
+    peers.delete(other);
+    if (left.has(other)) return;
+    void endProcess(`rank ${other} (${description}) is gone: it was killed, ran out of memory, or its machine is down. ${GO_ON}`);
+  };
+  socket.on('close', gone);
+}
+
+function prepare(socket: Socket, onLine: (line: WatchLine) => void): void {
+  socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE).setEncoding('utf8');
+  // An error closes the connection, and that is looked at.
+  socket.on('error', () => undefined);
+  socket.on('data', eachLine(onLine));
+}
+
+function hear(line: WatchLine): void {
+  if (line.kind === 'bye') left.add(line.rank);
+  if (line.kind === 'end') void endProcess(line.reason);
+}
+
+function listen(): void {
+  const server = createServer((socket) => {
+    let known = false;
+    prepare(socket, (line) => {
+      if (known) return hear(line);
+      if (line.kind !== 'hello' || line.token !== token) return socket.destroy();
+      known = true;
+      watch(line.rank, line.who, socket);
+    });
+  });
+  server.listen(0, () => {
+    const inner = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    const hosts = [hostname(), ...inner.filter(({ internal }) => !internal).map(({ address }) => address), '127.0.0.1'];
+    answer({ address: { hosts, port: (server.address() as { port: number }).port, token } });
+  });
+}
+
+/** Tries one address after another. */
+function join({ hosts, port: at, token: word }: WatchAddress): void {
+  const [host, ...others] = hosts;
+  if (host === undefined)
+    return answer({
+      problem: `rank ${rank} (${who}) cannot reach rank 0 by TCP: where a rank dies, the others learn it from mpirun alone`,
+    });
+  const socket = connect({ host, port: at, timeout: CONNECT });
+  const next = (): void => {
+    socket.destroy();
+    join({ hosts: others, port: at, token: word });
+  };
+  socket.once('error', next).once('timeout', next);
+  socket.once('connect', () => {
+    socket.setTimeout(0).off('error', next).off('timeout', next);
+    prepare(socket, (line) => {
+      if (line.kind === 'bye') left.add(0);
+      hear(line);
+    });
+    watch(0, 'the first process', socket);
+    void send(socket, { kind: 'hello', rank, token: word, who }).then(() => answer({}));
+  });
+}
+
+port.on('message', async (order: WatchOrder) => {
+  if (order.do === 'join') return join(order.address);
+  if (order.do === 'fail') {
+    ending = true;
+    await tellAll({ kind: 'end', reason: order.reason });
+  } else {
+    leaving = true;
+    await tellAll({ kind: 'bye', rank });
+  }
+  answer({});
+});
+
+if (rank === 0) listen();
+else answer({});

@@ -1,0 +1,132 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findLastCheckpoint, readTrainingCheckpoint } from '../../src/engine/training_checkpoint.js';
+import { SMALLEST_CONFIG, writeTinyData } from '../cli/tiny_data.js';
+import { type Job, mpirun, mpiReason } from './mpirun.js';
+import type { TogetherOptions } from './train_together.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'faults-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+let options: TogetherOptions;
+beforeAll(() => {
+  const { json, images, val } = writeTinyData(folder);
+  const config = join(folder, 'smallest.yaml');
+  writeFileSync(config, SMALLEST_CONFIG);
+  const validation = { json: val, images };
+  options = {
+    json,
+    images,
+    config,
+    weights: 'none',
+    output: '',
+    device: 'wasm',
+    overrides: ['SOLVER.CHECKPOINT_PERIOD=1'],
+    validation,
+  };
+});
+
+/** The process of a rank, by what its starter told it. */
+function processOf(output: string, rank: number): number {
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const isOurs = readFileSync(`/proc/${entry}/cmdline`, 'utf8').includes(output);
+      if (isOurs && readFileSync(`/proc/${entry}/environ`, 'utf8').includes(`OMPI_COMM_WORLD_RANK=${rank}\0`))
+        return Number(entry);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  throw new Error(`no process of rank ${rank}`);
+}
+
+async function until(job: Job, text: string): Promise<void> {
+  let over = false;
+  void job.end.then(() => (over = true));
+  while (!job.output().includes(text)) {
+    if (over) throw new Error(`ended without "${text}":\n${job.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const run = (processes: number, more: Partial<TogetherOptions>): Job =>
+  mpirun(processes, 'train_together.ts', [JSON.stringify({ ...options, ...more })]);
+
+describe.skipIf(mpiReason())('a training in several processes', () => {
+  it(
+    'whose rank is killed ends within seconds, names it, leaves a whole checkpoint, and goes on with another number',
+    { timeout: 300_000 },
+    async () => {
+      const output = join(folder, 'killed');
+      const endless = [...options.overrides, 'SOLVER.MAX_ITER=100000'];
+      const job = run(2, { output, overrides: endless });
+      await until(job, 'iteration_0000003');
+      const killed = processOf(output, 1);
+      process.kill(killed, 'SIGKILL');
+      const start = Date.now();
+      const { code, out } = await job.end;
+      expect(code).not.toBe(0);
+      expect(Date.now() - start).toBeLessThan(15_000);
+      expect(out).toMatch(new RegExp(`rank 0 of 2 ends: rank 1 \\(process ${killed} on .*\\) is gone.*--resume`));
+      const { state } = await readTrainingCheckpoint((await findLastCheckpoint(output))!);
+      expect(state.iteration).toBeGreaterThanOrEqual(3);
+      const end = state.iteration + 2;
+      const resumed = await run(1, { output, resume: true, overrides: [...options.overrides, `SOLVER.MAX_ITER=${end}`] }).end;
+      expect(resumed.out).toContain(`resumed at ${state.iteration} of ${end} iterations`);
+      expect(resumed.code).toBe(0);
+    },
+  );
+
+  it('whose numbers are no longer finite in one of them ends, naming rank and pictures', { timeout: 300_000 }, async () => {
+    const { code, out } = await run(2, { output: join(folder, 'nan'), spoilAt: 1 }).end;
+    expect(code).not.toBe(0);
+    expect(out).toMatch(
+      /rank 0 of 2 ends: rank 1 of 2 failed: Training diverged at iteration 1, images \d \(.*\d\.png\): loss_cls is NaN/,
+    );
+  });
+
+  it('refuses before the first step what is not the same everywhere', { timeout: 300_000 }, async () => {
+    const other = join(folder, 'other.json');
+    writeFileSync(other, `${readFileSync(options.json, 'utf8')}\n`);
+    const ofLast = { json: other, overrides: ['SOLVER.MAX_ITER=5'] };
+    const { code, out } = await run(2, { output: join(folder, 'other'), ofLast }).end;
+    expect(code).not.toBe(0);
+    expect(out).toMatch(/the config: rank 0 has [0-9a-f]{8}, rank 1 [0-9a-f]{8}; the training annotations: rank 0 has/);
+    expect(out).not.toContain('saved');
+    const batch = await run(2, { output: join(folder, 'odd'), overrides: ['SOLVER.IMS_PER_BATCH=3'] }).end;
+    expect(batch.code).not.toBe(0);
+    expect(batch.out).toContain(
+      'SOLVER.IMS_PER_BATCH is 3, the pictures of a step over all processes; 2 processes do not divide it',
+    );
+  });
+
+  it(
+    'ends after the same step everywhere where one is asked to, and goes on in one process as if it had been one',
+    { timeout: 300_000 },
+    async () => {
+      const read = (output: string) =>
+        JSON.parse(readFileSync(join(output, 'together.json'), 'utf8')) as { losses: Record<string, number>[] };
+      const [stopped, two, one] = ['stopped', 'two', 'one'].map((name) => join(folder, name)) as [string, string, string];
+      const early = await run(2, { output: stopped, stopAt: 2 }).end;
+      expect(early.code, early.out).toBe(0);
+      expect(read(stopped).losses).toHaveLength(2);
+      expect(early.out).toContain('iteration_0000002');
+      // The rest in one process is what one process alone does.
+      const rest = await run(1, { output: stopped, resume: true }).end;
+      expect(rest.code, rest.out).toBe(0);
+      expect((await run(1, { output: one }).end).code).toBe(0);
+      expect((await run(2, { output: two }).end).code).toBe(0);
+      const whole = read(one);
+      expect(whole.losses).toHaveLength(4);
+      for (const [found, wanted] of [
+        [read(stopped).losses, whole.losses.slice(2)],
+        [read(two).losses, whole.losses],
+      ] as const)
+        wanted.forEach((step, i) => {
+          for (const [name, value] of Object.entries(step)) expect(found[i]![name]! / value, name).toBeCloseTo(1, 5);
+        });
+    },
+  );
+});
