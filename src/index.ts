@@ -48,7 +48,9 @@ export {
   type TrainerOptions,
   type TrainOutcome,
   type TrainStep,
+  type StepSharing,
 } from './engine/trainer.js';
+export type { Communicator } from './distributed/communicator.js';
 export { prepareTraining, type CocoFiles, type TrainingRun, type TrainingRunOptions } from './engine/training_run.js';
 export type { Hook } from './engine/hooks/hook.js';
 export type { Writer } from './engine/writers/writer.js';
