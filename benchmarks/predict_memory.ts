@@ -12,7 +12,7 @@ const WINDOW = 20;
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const runs = Number(option('--runs', '200'));
-const args = [here('./predict_memory_child.mjs'), here('../weights/shapes'), here('../examples/images/shapes_1.png')];
+const args = [here('./predict_memory_child.mjs'), here('../weights/emoji'), here('../examples/images/emoji_1.jpg')];
 const printed = execFileSync(process.execPath, [...args, option('--backend', 'auto'), String(WARM_UP + runs)], {
   encoding: 'utf8',
   stdio: ['ignore', 'pipe', 'inherit'],

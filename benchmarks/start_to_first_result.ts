@@ -21,7 +21,7 @@ if (!existsSync(here('../dist/index.js')))
 const backend = option('--backend', 'auto');
 const runs = Number(option('--runs', '5'));
 for (const device of backend === 'auto' ? ['wasm', 'cpu'] : [backend]) {
-  const args = [here('./start_child.mjs'), here('../weights/shapes'), here('../examples/images/shapes_1.png'), device];
+  const args = [here('./start_child.mjs'), here('../weights/emoji'), here('../examples/images/emoji_1.jpg'), device];
   const starts = Array.from({ length: runs }, () => {
     const printed = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return JSON.parse(printed.trim().split('\n').at(-1)!) as Start;
@@ -30,7 +30,7 @@ for (const device of backend === 'auto' ? ['wasm', 'cpu'] : [backend]) {
   console.log(
     JSON.stringify({
       name: 'start_to_first_result',
-      input: 'the shipped model, examples/images/shapes_1.png, a process of its own',
+      input: 'the shipped model, examples/images/emoji_1.jpg, a process of its own',
       backend: device,
       imported_ms: middle('imported'),
       ready_to_predict_ms: middle('loaded'),

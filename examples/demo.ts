@@ -12,16 +12,16 @@ const output = fileURLToPath(new URL('../demo_output/', import.meta.url));
 const predictor = await Predictor.load(shippedModelFolder(), { device: 'auto', scoreThreshold: 0.5 });
 console.log(`device: ${predictor.device} (${predictor.backend.description})`);
 const results: CocoResult[] = [];
-const names = (await readdir(images)).filter((name) => name.endsWith('.png')).sort();
+const names = (await readdir(images)).filter((name) => name.endsWith('.jpg')).sort();
 for (const [imageId, name] of names.entries()) {
   const result = await predictor.predict(`${images}${name}`);
-  const drawn = `${output}${name}`;
-  await result.draw({ scale: 4 }).toFile(drawn);
+  const drawn = `${name.replace('.jpg', '')}.png`;
+  await result.draw({ scale: 4 }).toFile(`${output}${drawn}`);
   results.push(...result.toCoco({ imageId }));
-  console.log(`\n${name} -> demo_output/${name}`);
+  console.log(`\n${name} -> demo_output/${drawn}`);
   for (const { className, score, box, mask } of result) {
     console.log(
-      `  ${className.padEnd(10)} ${score.toFixed(3)}  box ${box.map((v) => v.toFixed(1)).join(' ')}  mask ${mask?.area() ?? 0} px`,
+      `  ${className.padEnd(14)} ${score.toFixed(3)}  box ${box.map((v) => v.toFixed(1)).join(' ')}  mask ${mask?.area() ?? 0} px`,
     );
   }
 }

@@ -10,8 +10,8 @@ cd "$folder/user"
 npm init --yes >/dev/null
 npm install --silent --no-audit --no-fund "$tarball" \
   @tensorflow/tfjs-core@^4.22.0 @tensorflow/tfjs-layers@^4.22.0 @tensorflow/tfjs-backend-cpu@^4.22.0 @tensorflow/tfjs-backend-wasm@^4.22.0
-npx --no-install maskrcnn predict "$root/examples/images/shapes_1.png" --device wasm --output out
-test -s out/shapes_1.png
+npx --no-install maskrcnn predict "$root/examples/images/emoji_1.jpg" --device wasm --output out
+test -s out/emoji_1.png
 cat >user.mjs <<'JS'
 import { CocoEvaluator, loadCocoJson, modelZoo, Predictor, Visualizer } from 'maskrcnn-ts';
 for (const part of [CocoEvaluator, loadCocoJson, modelZoo.zooModels, Predictor, Visualizer]) if (!part) throw new Error('an export is missing');

@@ -12,8 +12,8 @@ const video = element<HTMLVideoElement>('video');
 const cameraButton = element<HTMLButtonElement>('camera');
 
 const SAMPLES: Record<string, URL> = {
-  1: new URL('../images/shapes_1.png', import.meta.url),
-  2: new URL('../images/shapes_2.png', import.meta.url),
+  1: new URL('../images/emoji_1.jpg', import.meta.url),
+  2: new URL('../images/emoji_2.jpg', import.meta.url),
 };
 
 let model: ModelFiles = SHIPPED_MODEL;
@@ -180,7 +180,7 @@ function setUpModels(): void {
   });
   modelChoice.addEventListener('change', () => {
     disk.hidden = modelChoice.value !== 'disk';
-    if (modelChoice.value === 'shapes') void ((model = SHIPPED_MODEL), loadModel());
+    if (modelChoice.value === 'shipped') void ((model = SHIPPED_MODEL), loadModel());
   });
   disk.addEventListener('submit', (event) => {
     event.preventDefault();

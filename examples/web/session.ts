@@ -2,8 +2,8 @@ import { type Device, type ModelFiles, type Prediction, PredictorWorker } from '
 
 /** The small model of the package, as the bundler serves it. */
 export const SHIPPED_MODEL: ModelFiles = {
-  config: new URL('../../weights/shapes/config.yaml', import.meta.url),
-  weights: new URL('../../weights/shapes/model.safetensors', import.meta.url),
+  config: new URL('../../weights/emoji/config.yaml', import.meta.url),
+  weights: new URL('../../weights/emoji/model.safetensors', import.meta.url),
 };
 
 /** The model and device in use: at most one worker lives, and changing either ends it with everything it held. */

@@ -8,7 +8,7 @@ import { serveBuilt, type Site } from './site.js';
 import type {} from './page/main.js';
 
 const PICTURE = '/files/tests/fixtures/mask_rcnn_R_18_FPN/inputs/0.png';
-const MODEL = '/files/weights/shapes/';
+const MODEL = '/files/tests/fixtures/mask_rcnn_R_18_FPN/model/';
 
 describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`, () => {
   let site: Site;

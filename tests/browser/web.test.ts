@@ -40,17 +40,17 @@ describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, ()
   it('shows instances of a dropped file, gives them as COCO JSON and PNG, and logs no error', async () => {
     const { page, problems } = await openPage(browser, site.url);
     await says(page, /^Ready/);
-    await drop(page, 'examples/images/shapes_1.png', 'shapes_1.png');
-    await says(page, /6 found in shapes_1\.png/);
-    expect((await rows(page)).length).toBe(6);
+    await drop(page, 'examples/images/emoji_1.jpg', 'emoji_1.jpg');
+    await says(page, /7 found in emoji_1\.jpg/);
+    expect((await rows(page)).length).toBe(7);
 
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-json')]);
     expect(download.suggestedFilename()).toBe('instances.json');
     const results = JSON.parse(readFileSync(await download.path(), 'utf8')) as CocoResult[];
-    expect(results.length).toBe(6);
+    expect(results.length).toBe(7);
     for (const { image_id, category_id, bbox, score, segmentation } of results) {
       expect(image_id).toBe(1);
-      expect([1, 2, 3]).toContain(category_id);
+      expect(category_id).toBeGreaterThan(0);
       expect(bbox[2] * bbox[3]).toBeGreaterThan(0);
       expect(score).toBeGreaterThanOrEqual(0.5);
       expect(segmentation!.counts.length).toBeGreaterThan(0);
@@ -104,7 +104,7 @@ describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, ()
     await drop(page, 'package.json', 'package.json');
     await says(page, /'package\.json' is not an image that this browser can read/);
     await page.click('.sample[data-sample="1"]');
-    await says(page, /6 found/);
+    await says(page, /7 found/);
     await page.context().close();
   });
 });

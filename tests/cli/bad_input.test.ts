@@ -9,8 +9,8 @@ import { runCommandLine } from '../../src/cli/program.js';
 import { Random } from '../../src/data/random.js';
 import { CheckpointError } from '../../src/errors.js';
 
-const model = fileURLToPath(new URL('../../weights/shapes', import.meta.url));
-const picture = fileURLToPath(new URL('../../examples/images/shapes_1.png', import.meta.url));
+const model = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model', import.meta.url));
+const picture = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/inputs/0.png', import.meta.url));
 const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -68,7 +68,7 @@ const cases: [name: string, args: () => string[], message: RegExp][] = [
   ['an empty picture', () => predict(file('empty.png', '')), /empty\.png' is empty \(0 bytes\)/],
   ['a corrupt picture', () => predict(file('cut.png', readFileSync(picture).subarray(0, 3000))), /cut\.png' is damaged or cut short/],
   ['a huge picture', () => predict(file('huge.png', hugePicture())), /huge\.png' (is too large: 60000 x 60000|starts like a PNG)/],
-  ['a picture over --max-pixels', () => predict(picture, '--max-pixels', '100'), /shapes_1\.png' is too large: .*the limit is 100/],
+  ['a picture over --max-pixels', () => predict(picture, '--max-pixels', '100'), /0\.png' is too large: .*the limit is 100/],
   ['a folder without pictures', () => predict(at('empty')), /The folder .*empty has no images/],
   ['a pattern that matches nothing', () => predict(at('*.webp')), /No file matches .*\*\.webp/],
   ['a device that is none', () => ['predict', picture, '--device', 'wasn'], /'?wasn'?.*wasm/],

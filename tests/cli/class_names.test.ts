@@ -7,7 +7,7 @@ import { convertCheckpoint } from '../../src/checkpoint/convert.js';
 import { parseClassNames } from '../../src/cli/class_names.js';
 import { Predictor } from '../../src/engine/predictor.js';
 
-const model = fileURLToPath(new URL('../../weights/shapes', import.meta.url));
+const model = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'class-names-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const file = (name: string, text: string) => {

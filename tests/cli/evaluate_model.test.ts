@@ -12,7 +12,7 @@ import { categoriesOfClasses } from '../../src/engine/predict_dataset.js';
 import type { EvaluationReport } from '../../src/evaluation/evaluation_report.js';
 
 const fixture = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/', import.meta.url));
-const model = fileURLToPath(new URL('../../weights/shapes', import.meta.url));
+const model = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'evaluate-model-'));
 const truth = join(folder, 'truth.json');
 const modelFlags = ['--config', join(model, 'config.yaml'), '--weights', join(model, 'model.safetensors')];

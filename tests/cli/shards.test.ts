@@ -11,7 +11,7 @@ import type { EvaluationReport } from '../../src/evaluation/evaluation_report.js
 import { partName } from '../../src/sharding/part_file.js';
 
 const fixture = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/', import.meta.url));
-const model = fileURLToPath(new URL('../../weights/shapes', import.meta.url));
+const model = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'shards-'));
 const pictures = join(folder, 'pictures');
 const truth = join(folder, 'truth.json');

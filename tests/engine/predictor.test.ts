@@ -8,7 +8,7 @@ import { Predictor } from '../../src/engine/predictor.js';
 import { readBacks } from '../../src/ops/read_back.js';
 
 const folder = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/', import.meta.url));
-const weights = fileURLToPath(new URL('../../weights/shapes', import.meta.url));
+const weights = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model', import.meta.url));
 interface Final {
   height: number;
   width: number;

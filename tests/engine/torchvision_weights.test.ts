@@ -91,7 +91,7 @@ describe("torchvision's weights", () => {
   });
 
   it('other weights need a configuration', async () => {
-    const shapes = fileURLToPath(new URL('../../weights/shapes/model.safetensors', import.meta.url));
+    const shapes = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model/model.safetensors', import.meta.url));
     const other = join(folder, 'other.safetensors');
     copyFileSync(shapes, other);
     await expect(Predictor.load({ weights: other }, { device: 'cpu' })).rejects.toThrow(/do not tell their configuration/);

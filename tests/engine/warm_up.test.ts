@@ -18,7 +18,7 @@ describe.skipIf(!here)(`the warm-up on webgpu${reason}`, () => {
       'MODEL.RPN.PRE_NMS_TOPK_TEST=60',
       'MODEL.RPN.POST_NMS_TOPK_TEST=40',
     ];
-    const predictor = await Predictor.load('weights/shapes', {
+    const predictor = await Predictor.load('tests/fixtures/mask_rcnn_R_18_FPN/model', {
       device: 'webgpu',
       overrides: [...overrides, 'TEST.DETECTIONS_PER_IMAGE=12', 'MODEL.ROI_HEADS.SCORE_THRESH_TEST=0.3'],
     });
