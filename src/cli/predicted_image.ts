@@ -1,6 +1,5 @@
 import { extname, join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
-import { predictTiled } from '../engine/predict_tiled.js';
 import type { Predictor } from '../engine/predictor.js';
 import type { CocoResult, Prediction } from '../structures/prediction.js';
 
@@ -39,9 +38,11 @@ export async function predictImage(
   const { file, place, output } = picture;
   try {
     const options = maxPixels === undefined ? {} : { maxPixels: Number(maxPixels) };
-    const result = await (tile === undefined
-      ? predictor.predict(file, options)
-      : predictTiled(predictor, file, { ...options, tile }));
+    const result =
+      tile === undefined
+        ? await predictor.predict(file, options)
+        : // The command line loads no TensorFlow.js for its help.
+          await (await import('../engine/predict_tiled.js')).predictTiled(predictor, file, { ...options, tile });
     const report = describe(file, result);
     if (output !== undefined) {
       await result.draw().toFile(output);
