@@ -15,15 +15,16 @@ async function hasTensorflow(): Promise<boolean> {
   }
 }
 
+const named = process.env.MASKRCNN_TEST_DEVICES?.split(',');
+
+/** Importing the addon also registers its backend, so it is asked for whenever tensorflow may be used. */
+const native = (named === undefined || named.includes('tensorflow')) && (await hasTensorflow());
+
 /**
  * The backends that run in this process: cpu and wasm always, tensorflow where its addon loads; or those that MASKRCNN_TEST_DEVICES names,
  * as `npm run test:webgpu` does.
  */
-export const devices: string[] = process.env.MASKRCNN_TEST_DEVICES?.split(',') ?? [
-  'cpu',
-  'wasm',
-  ...((await hasTensorflow()) ? ['tensorflow'] : []),
-];
+export const devices: string[] = named ?? ['cpu', 'wasm', ...(native ? ['tensorflow'] : [])];
 
 /** Makes a backend the current one. */
 export async function useDevice(device: string): Promise<void> {
