@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { World } from '../distributed/world.js';
@@ -193,7 +194,8 @@ function report({ trainer, about }: TrainingRun, outcome: TrainOutcome, { output
 
 /** The first signal ends the run after its step, with a checkpoint; the second ends the process. */
 class StopOnSignals {
-  private static readonly NAMES = ['SIGINT', 'SIGTERM'] as const;
+  // mpirun kills on the first two, soon; the third it hands on, and Slurm sends what it is asked to before the time is over.
+  private static readonly NAMES = ['SIGINT', 'SIGTERM', 'SIGUSR2'] as const;
   private signal: NodeJS.Signals | undefined;
   private trainer: Pick<TrainingRun['trainer'], 'stop'> | undefined;
 
@@ -210,7 +212,7 @@ class StopOnSignals {
   /** 0 where no signal came. */
   get exitCode(): number {
     if (this.signal === undefined) return 0;
-    return this.signal === 'SIGINT' ? 130 : 143;
+    return 128 + constants.signals[this.signal];
   }
 
   remove(): void {

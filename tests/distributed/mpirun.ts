@@ -10,6 +10,8 @@ export function mpiReason(): string | undefined {
 
 /** A job that was started: what it prints so far, and its end. */
 export interface Job {
+  /** The process of mpirun. */
+  readonly process: number;
   /** Both streams of all ranks, as they come. */
   output(): string;
   readonly end: Promise<{ readonly code: number | null; readonly out: string }>;
@@ -30,6 +32,7 @@ export function mpirun(processes: number, script: string, args: readonly string[
   let out = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (out += chunk.toString()));
   return {
+    process: child.pid!,
     output: () => out,
     end: new Promise((resolve, reject) => {
       child.on('error', reject);
