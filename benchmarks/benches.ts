@@ -18,4 +18,10 @@ export const BENCHES: Record<string, () => Promise<Bench>> = {
 };
 
 /** Benches that need processes of their own and have no peer: scripts that print their own JSON and fail beyond their limits. */
-export const SCRIPTS: readonly string[] = ['convert_checkpoint', 'predict_memory', 'start_to_first_result', 'train_memory'];
+export const SCRIPTS: readonly string[] = [
+  'convert_checkpoint',
+  'distributed',
+  'predict_memory',
+  'start_to_first_result',
+  'train_memory',
+];

@@ -5,8 +5,8 @@ import { lossGradients } from '../src/engine/loss_gradients.js';
 import { optimizerFromConfig } from '../src/engine/solver/optimizer.js';
 import { initializeWeights } from '../src/layers/weight_init.js';
 import { GeneralizedRcnn } from '../src/meta_arch/generalized_rcnn.js';
-import type { TrainingSample } from '../src/structures/training_sample.js';
 import type { Bench } from './bench.js';
+import { noiseSample } from './noise_sample.js';
 import { seededRandom } from './random.js';
 import { tame } from './rcnn.js';
 
@@ -16,8 +16,7 @@ const OBJECTS = 24;
 /** One step of training with random weights: losses, gradients, SGD with momentum; stem and res2 frozen. */
 export function trainStepR50Fpn800(): Bench {
   const random = seededRandom(4);
-  const data = Uint8Array.from({ length: SIDE * SIDE * 3 }, () => Math.floor(random() * 256));
-  const { boxes, masks } = objects(random);
+  const { data, boxes, masks, sample } = noiseSample(4, SIDE, OBJECTS, 80);
   return {
     name: 'train_step_r50_fpn_800',
     input: `R-50-FPN, ${SIDE}x${SIDE}, batch 1, ${OBJECTS} objects with masks, 256 anchors and 512 regions drawn, SGD step`,
@@ -35,7 +34,6 @@ export function trainStepR50Fpn800(): Bench {
       initializeWeights(parameters, random);
       tame(parameters);
       const optimizer = optimizerFromConfig(cfg, parameters);
-      const sample = sampleOf(data, boxes, masks);
       const order = new Random(1);
       return {
         async run() {
@@ -59,33 +57,4 @@ export function trainStepR50Fpn800(): Bench {
       };
     },
   };
-}
-
-/** Boxes near the shapes of anchors, so that random proposals match them, each with an elliptic mask. */
-function objects(random: () => number): { boxes: Float32Array; masks: Uint8Array } {
-  const boxes = new Float32Array(OBJECTS * 4);
-  const masks = new Uint8Array(OBJECTS * SIDE * SIDE);
-  for (let i = 0; i < OBJECTS; i++) {
-    const size = [64, 128, 256][i % 3]!;
-    const ratio = [0.5, 1, 2][Math.floor(i / 3) % 3]!;
-    const width = size / Math.sqrt(ratio);
-    const height = size * Math.sqrt(ratio);
-    const x = Math.min(Math.floor(random() * (SIDE - width)), SIDE - width);
-    const y = Math.min(Math.floor(random() * (SIDE - height)), SIDE - height);
-    boxes.set([x, y, x + width, y + height], i * 4);
-    for (let v = Math.floor(y); v < y + height; v++)
-      for (let u = Math.floor(x); u < x + width; u++)
-        if (((u + 0.5 - x) / width - 0.5) ** 2 + ((v + 0.5 - y) / height - 0.5) ** 2 < 0.25) masks[(i * SIDE + v) * SIDE + u] = 1;
-  }
-  return { boxes, masks };
-}
-
-function sampleOf(data: Uint8Array, boxes: Float32Array, masks: Uint8Array): TrainingSample {
-  const bitmaps = Array.from({ length: OBJECTS }, (_, i) => masks.subarray(i * SIDE * SIDE, (i + 1) * SIDE * SIDE));
-  const groundTruth = {
-    boxes,
-    classes: Int32Array.from({ length: OBJECTS }, (_, i) => i),
-    masks: bitmaps.map((bitmap) => ({ kind: 'bitmap' as const, bitmap })),
-  };
-  return { data, height: SIDE, width: SIDE, imageId: 1, fileName: 'noise', groundTruth };
 }
