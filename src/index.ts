@@ -37,6 +37,7 @@ export { type ImageInput, type RawPixels } from './engine/image_input.js';
 export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';
 export { predictDataset, type BatchPredictor, type PredictDatasetOptions } from './engine/predict_dataset.js';
 export { parseShard, type Shard, type ShardEnvironment } from './sharding/shard.js';
+export type { PanopticFiles } from './evaluation/panoptic_files.js';
 export type { EvaluationOptions, EvaluationParameters, IouType } from './evaluation/evaluation_parameters.js';
 export type { EvaluationArrays } from './evaluation/precision_recall.js';
 export { CocoEvaluator, type CocoEvaluation, type TaskResults } from './evaluation/coco_evaluator.js';
@@ -51,7 +52,13 @@ export {
   type StepSharing,
 } from './engine/trainer.js';
 export type { Communicator } from './distributed/communicator.js';
-export { prepareTraining, type CocoFiles, type TrainingRun, type TrainingRunOptions } from './engine/training_run.js';
+export {
+  prepareTraining,
+  type CocoFiles,
+  type TrainingRun,
+  type TrainingRunOptions,
+  type ValidationFiles,
+} from './engine/training_run.js';
 export type { Hook } from './engine/hooks/hook.js';
 export type { Writer } from './engine/writers/writer.js';
 export type { AboutModel } from './engine/training_checkpoint.js';

@@ -1,6 +1,7 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
-import type { Instance } from '../structures/detected_instances.js';
+import type { Instance, PixelResults } from '../structures/detected_instances.js';
 import { hexColor } from '../visualization/colors.js';
+import { drawnSegments } from '../visualization/drawn_segments.js';
 import { canWrite, textOutlines } from '../visualization/label_font.js';
 import { buildScene, type DrawOptions, type Scene } from '../visualization/scene.js';
 import { POINT_COLOR } from '../visualization/skeleton.js';
@@ -8,7 +9,7 @@ import { ImageError } from '../errors.js';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
-/** An overlay of instances on their picture, made when it is asked for. */
+/** An overlay of instances, or of things and stuff, on their picture, made when it is asked for. */
 export class CanvasDrawing {
   private scene: Scene | undefined;
 
@@ -17,6 +18,7 @@ export class CanvasDrawing {
     private readonly image: Image,
     private readonly instances: readonly Instance[],
     private readonly options: DrawOptions,
+    private readonly maps: PixelResults = {},
   ) {}
 
   /** Gives the canvas the picture's size times `scale` and draws the picture and the overlays. */
@@ -51,19 +53,7 @@ export class CanvasDrawing {
 
   private build(): Scene {
     const { height, width } = this.image;
-    this.scene ??= buildScene(
-      height,
-      width,
-      this.instances.map(({ box, score, className, classIndex, mask, keypoints }) => ({
-        box,
-        score,
-        className,
-        classIndex,
-        ...(mask ? { bitmap: mask.crop() } : {}),
-        ...(keypoints ? { keypoints } : {}),
-      })),
-      this.options,
-    );
+    this.scene ??= buildScene(height, width, drawnSegments(this.instances, this.maps), this.options);
     return this.scene;
   }
 

@@ -7,9 +7,9 @@ import { CanvasDrawing } from './canvas_drawing.js';
 export class Prediction extends DetectedInstances {
   private readonly crops = new Map<Instance, MaskCrop>();
 
-  /** An overlay of boxes, masks and labels, for a canvas, a PNG or an SVG. */
+  /** An overlay of boxes, masks and labels (of panoptic and semantic models things and stuff), for a canvas or a PNG. */
   draw(options: DrawOptions = {}): CanvasDrawing {
-    return new CanvasDrawing(this.image, this.instances, options);
+    return new CanvasDrawing(this.image, this.instances, options, this.pixels);
   }
 
   /**

@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { join } from 'node:path';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
 import { ArgumentError } from '../errors.js';
+import type { PixelTruth } from '../evaluation/pixel_evaluator.js';
+import type { JudgedPixels } from './judge.js';
 import { fraction, positiveInteger } from './numbers.js';
 
 interface EvaluateFlags {
@@ -9,7 +11,10 @@ interface EvaluateFlags {
   model?: string;
   config?: string;
   weights?: string;
-  jsonFile: string;
+  jsonFile?: string;
+  panopticJson?: string;
+  panopticImages?: string;
+  semantic?: string;
   images?: string;
   output?: string;
   device: string;
@@ -22,10 +27,12 @@ interface EvaluateFlags {
   json?: boolean;
 }
 
-interface Detections {
-  dataset: CocoDataset;
+interface Judged {
+  /** Objects to compare with. */
+  dataset?: CocoDataset;
   results: CocoResult[];
   keypointSigmas?: readonly number[];
+  pixels?: JudgedPixels;
 }
 
 /** `maskrcnn evaluate`: judges a model, or a COCO results file, against an annotation file. */
@@ -34,18 +41,24 @@ export function register(program: Command): void {
     .command('evaluate')
     .description('compare a model, or a COCO results file, with a COCO annotation file')
     .argument('[overrides...]', "KEY=VALUE over the model's configuration")
-    .option('--results <file>', 'COCO results JSON: a list of detections')
+    .option('--results <file>', 'COCO results JSON: a list of detections; a panoptic JSON, or a folder of semantic maps')
     .option('--model <name|folder>', 'a model of the zoo, or a folder with config.yaml and one weight file')
     .option('--config <file>', 'a Detectron2 config or a name of the zoo, with --weights')
     .option('--weights <file>', "a weight file (.pkl, .pth, .safetensors), with --config; torchvision's .pth without")
-    .requiredOption('--json-file <file>', 'COCO annotation JSON')
+    .option('--json-file <file>', 'COCO annotation JSON')
+    .option('--panoptic-json <file>', 'COCO panoptic annotation JSON: panoptic quality, and IoU of the classes of pixels')
+    .option('--panoptic-images <folder>', "its PNGs (default: the file's name without .json)")
+    .option(
+      '--semantic <folder>',
+      'semantic maps, NAME.png with the class of each pixel for NAME.jpg: IoU of the classes of pixels',
+    )
     .option(
       '--images <folder>',
       'the folder of the pictures: needed with a model; with --results for the pictures in evaluation.html',
     )
     .option(
       '--output <folder>',
-      'write evaluation.json, evaluation.txt and evaluation.html here; with a model coco_instances_results.json too',
+      'write evaluation.json, evaluation.txt and evaluation.html here; with a model coco_instances_results.json and panoptic_results.json too',
     )
     .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
     .option('--limit <number>', 'with a model: only the first pictures, by ascending id', positiveInteger)
@@ -61,35 +74,65 @@ export function register(program: Command): void {
     .action(async (overrides: string[], flags: EvaluateFlags) => {
       if (flags.shard === undefined) {
         const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
-        const { showJudgement } = await import('./judge.js');
-        await showJudgement(judged.dataset, judged.results, { ...flags, keypointSigmas: judged.keypointSigmas });
+        const { showJudgement, showPixels } = await import('./judge.js');
+        const { dataset, results, keypointSigmas, pixels } = judged;
+        if (dataset) await showJudgement(dataset, results, { ...flags, keypointSigmas }, pixels);
+        else await showPixels(pixels!, flags);
       } else await evaluateShard(flags, overrides, flags.shard);
     });
 }
 
-async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[]): Promise<Detections> {
+async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
   const ofModels = (['model', 'config', 'weights', 'limit'] as const).find((name) => flags[name] !== undefined);
   if (ofModels !== undefined || overrides.length > 0)
     throw new ArgumentError(`--results is a file that is evaluated without a model; leave out ${ofModels ? `--${ofModels}` : overrides[0]}.`); // prettier-ignore
+  const { pixelTruth, judgePixelFiles } = await import('./evaluate_pixels.js');
+  const truth = pixelTruth(flags);
+  if (truth) {
+    if (flags.jsonFile !== undefined)
+      throw new ArgumentError(
+        '--results is one file: judge detections with --json-file, maps with --panoptic-json or --semantic.',
+      );
+    const { progressLine } = await import('./progress_line.js');
+    const line = await progressLine('evaluating', 'pictures');
+    try {
+      return { results: [], pixels: await judgePixelFiles(flags.results!, truth, (done, total) => line.update(done, total)) };
+    } finally {
+      line.stop();
+    }
+  }
   const { readAnnotations, readResults } = await import('./read_annotations.js');
-  const dataset = await readAnnotations(flags.jsonFile);
+  const dataset = await readAnnotations(annotationsFile(flags));
   const results = await readResults(flags.results!);
   return { dataset, results };
 }
 
-async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Detections> {
+async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
   const images = imagesFolder(flags);
   const [{ readAnnotations }, { firstImages }] = await Promise.all([
     import('./read_annotations.js'),
     import('../data/coco/first_images.js'),
   ]);
-  const dataset = firstImages(await readAnnotations(flags.jsonFile), flags.limit);
-  const { results, keypointSigmas } = await predictAll(dataset, flags, images, overrides);
+  const { pixelTruth, panopticImages } = await import('./evaluate_pixels.js');
+  const truth = pixelTruth(flags);
+  const named =
+    truth?.panoptic && flags.jsonFile === undefined
+      ? await panopticImages(truth.panoptic.json)
+      : await readAnnotations(annotationsFile(flags));
+  const dataset = firstImages(named, flags.limit);
+  const { results, keypointSigmas, pixels, objects } = await predictAll(dataset, flags, images, overrides, truth);
+  if (flags.jsonFile === undefined || !objects) {
+    if (!pixels)
+      throw new ArgumentError(
+        'The model says the class of every pixel: name what it is judged by with --semantic or --panoptic-json.',
+      );
+    return { results, pixels };
+  }
   if (flags.output !== undefined) {
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
     await writeCocoResults(join(flags.output, 'coco_instances_results.json'), results);
   }
-  return { dataset, results, keypointSigmas };
+  return { dataset, results, keypointSigmas, ...(pixels ? { pixels } : {}) };
 }
 
 /** The shard's own detections, as a part for `maskrcnn merge`. */
@@ -98,6 +141,8 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
     throw new ArgumentError('--shard divides the pictures among processes; --results has them done already.');
   if (flags.output === undefined)
     throw new ArgumentError('A shard leaves its part in a folder that all shards share: give it with --output.');
+  if (flags.panopticJson !== undefined || flags.semantic !== undefined)
+    throw new ArgumentError('Shards are evaluated by their objects; --panoptic-json and --semantic go without --shard.');
   const images = imagesFolder(flags);
   const [{ parseShard }, { writeEvaluationPart }, { readAnnotations }, { loadPredictor }, { progressLine }] = await Promise.all([
     import('../sharding/shard.js'),
@@ -107,7 +152,7 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
     import('./progress_line.js'),
   ]);
   const shard = parseShard(text, process.env);
-  const dataset = await readAnnotations(flags.jsonFile);
+  const dataset = await readAnnotations(annotationsFile(flags));
   const predictor = await loadPredictor(flags, { overrides });
   const line = await progressLine(`shard ${shard.index} of ${shard.count} on ${predictor.device}`, 'pictures');
   try {
@@ -127,6 +172,11 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
   }
 }
 
+function annotationsFile({ jsonFile }: EvaluateFlags): string {
+  if (jsonFile === undefined) throw new ArgumentError('Nothing to compare with: give the annotations with --json-file.');
+  return jsonFile;
+}
+
 /** @throws ArgumentError where there is no model or no folder of pictures */
 function imagesFolder(flags: EvaluateFlags): string {
   if (flags.model === undefined && flags.config === undefined && flags.weights === undefined)
@@ -140,20 +190,26 @@ async function predictAll(
   flags: EvaluateFlags,
   images: string,
   overrides: readonly string[],
-): Promise<{ results: CocoResult[]; keypointSigmas: readonly number[] }> {
-  const [{ loadPredictor }, { predictDataset }, { progressLine }] = await Promise.all([
+  truth: PixelTruth | undefined,
+): Promise<Required<Pick<Judged, 'results' | 'keypointSigmas'>> & Pick<Judged, 'pixels'> & { objects: boolean }> {
+  const [{ loadPredictor }, { predictDataset }, { progressLine }, { PixelJudge }] = await Promise.all([
     import('./load_predictor.js'),
     import('../engine/predict_dataset.js'),
     import('./progress_line.js'),
+    import('./evaluate_pixels.js'),
   ]);
   const predictor = await loadPredictor(flags, { overrides });
   const line = await progressLine(`predicting on ${predictor.device}`, 'pictures');
   try {
+    const judge = truth && (await PixelJudge.open(truth, predictor, flags.output));
     const results = await predictDataset(predictor, dataset, images, {
       batchSize: flags.batch,
+      ...(judge ? { onPrediction: (image, prediction) => judge.add(image, prediction) } : {}),
       onProgress: (done, total) => line.update(done, total),
     });
-    return { results, keypointSigmas: predictor.config.TEST.KEYPOINT_OKS_SIGMAS };
+    const { MODEL, TEST } = predictor.config;
+    const objects = MODEL.META_ARCHITECTURE !== 'SemanticSegmentor';
+    return { results, keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS, objects, ...(judge ? { pixels: await judge.finish() } : {}) };
   } finally {
     line.stop();
     predictor.dispose();

@@ -49,7 +49,7 @@ async function mergePredictions(folder: string, flags: MergeFlags): Promise<numb
     import('./prediction_part.js'),
     import('./predicted_image.js'),
   ]);
-  const { images, format, device } = await joinPredictionParts(folder);
+  const { images, format, device, categories } = await joinPredictionParts(folder);
   const output = flags.output ?? folder;
-  return finishPredictions(images, device, { format, output, ...(flags.json ? { json: true } : {}) });
+  return finishPredictions(images, device, { format, output, ...(flags.json ? { json: true } : {}) }, categories);
 }

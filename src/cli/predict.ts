@@ -39,7 +39,7 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         '--format <name>',
-        'png or svg: a drawing per picture; coco: results for pycocotools; json: everything in one file',
+        'png or svg: a drawing per picture; coco: results for pycocotools; panoptic: PNGs of segments and panoptic.json; json: everything in one file',
       )
         .choices(FORMATS)
         .default('png'),
@@ -78,9 +78,9 @@ async function predict(patterns: readonly string[], flags: PredictFlags): Promis
 }
 
 async function predictAll(predictor: Predictor, files: readonly string[], flags: PredictFlags): Promise<number> {
-  const { finishPredictions, isDrawn, predictImage, summary } = await import('./predicted_image.js');
+  const { categoriesOf, finishPredictions, predictImage, summary } = await import('./predicted_image.js');
   const { default: progress } = await import('cli-progress');
-  const outputs = isDrawn(flags.format) ? drawingNames(files, flags) : [];
+  const outputs = pictureNames(files, flags);
   const images: PredictedImage[] = [];
   const bar =
     files.length > 1 && process.stderr.isTTY
@@ -98,12 +98,12 @@ async function predictAll(predictor: Predictor, files: readonly string[], flags:
   bar?.update(files.length, { file: '' });
   bar?.stop();
   if (bar) for (const { failed } of images) if (failed) console.error(`error: ${failed.error}`);
-  return finishPredictions(images, predictor.device, flags);
+  return finishPredictions(images, predictor.device, flags, await categoriesOf(predictor, flags.format));
 }
 
 /** The shard's own pictures, as a part for `maskrcnn merge`; pictures that are done stay, those that failed are tried again. */
 async function predictShard(predictor: Predictor, files: readonly string[], flags: PredictFlags, text: string): Promise<number> {
-  const [{ parseShard }, { writePredictionPart }, { isDrawn, summary }, { shardSummary }] = await Promise.all([
+  const [{ parseShard }, { writePredictionPart }, { summary }, { shardSummary }] = await Promise.all([
     import('../sharding/shard.js'),
     import('./prediction_part.js'),
     import('./predicted_image.js'),
@@ -117,7 +117,7 @@ async function predictShard(predictor: Predictor, files: readonly string[], flag
     folder: flags.output,
     shard,
     format: flags.format,
-    outputs: isDrawn(flags.format) ? drawingNames(files, flags) : [],
+    outputs: pictureNames(files, flags),
     ...(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels }),
     ...(flags.tile === undefined ? {} : { tile: flags.tile }),
     onImage: ({ report, failed }) => {
@@ -151,8 +151,9 @@ async function findImages(patterns: readonly string[]): Promise<string[]> {
   return files;
 }
 
-/** A name of its own for every drawing: `a.png`, and `a_2.png` where two pictures share a name. */
-function drawingNames(files: readonly string[], { output, format }: Pick<PredictFlags, 'output' | 'format'>): string[] {
+/** A name of its own for every picture that is written: `a.png`, and `a_2.png` where two share a name; none for formats of one file. */
+function pictureNames(files: readonly string[], { output, format }: Pick<PredictFlags, 'output' | 'format'>): string[] {
+  if (format === 'coco' || format === 'json') return [];
   if (files.length === 1 && extname(output) === `.${format}`) return [output];
   const taken = new Set<string>();
   return files.map((file) => {
@@ -160,6 +161,9 @@ function drawingNames(files: readonly string[], { output, format }: Pick<Predict
     let name = stem;
     for (let n = 2; taken.has(name.toLowerCase()); n++) name = `${stem}_${n}`;
     taken.add(name.toLowerCase());
+    // The PNGs of COCO's panoptic files lie in a folder that is called as the file.
+    if (format === 'panoptic')
+      return join(extname(output) === '.json' ? output.slice(0, -5) : join(output, 'panoptic'), `${name}.png`);
     return join(output, `${name}.${format}`);
   });
 }

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
+import type { PanopticDataset } from '../data/coco/read_panoptic.js';
 import type { Predictor } from '../engine/predictor.js';
 import { DatasetError } from '../errors.js';
 import { fingerprint, modelFingerprint } from '../sharding/fingerprint.js';
 import { joinParts, listed } from '../sharding/join_parts.js';
 import { PartWriter } from '../sharding/part_file.js';
 import { ownsBatch, type Shard } from '../sharding/shard.js';
-import { type Format, type PredictedImage, predictImage } from './predicted_image.js';
+import { categoriesOf, type Format, type PredictedImage, predictImage } from './predicted_image.js';
 import type { ShardDone } from './shard_summary.js';
 
 interface PredictionPartOptions {
@@ -35,6 +36,7 @@ export async function writePredictionPart(
       format,
       'largest picture': maxPixels ?? '',
       tile: tile ?? 0,
+      categories: JSON.stringify(await categoriesOf(predictor, format)),
     },
   });
   try {
@@ -59,9 +61,13 @@ export async function writePredictionPart(
 }
 
 /** The parts of all shards in the order of the files. @throws DatasetError that names what is missing */
-export async function joinPredictionParts(
-  folder: string,
-): Promise<{ images: PredictedImage[]; format: Format; device: string; shards: number }> {
+export async function joinPredictionParts(folder: string): Promise<{
+  images: PredictedImage[];
+  format: Format;
+  device: string;
+  shards: number;
+  categories: PanopticDataset['categories'];
+}> {
   const { about, shards, records } = await joinParts<PredictedImage>(folder);
   if (about.command !== 'predict')
     throw new DatasetError(`The parts in ${folder} are of maskrcnn ${about.command}: give its annotation file with --json-file.`);
@@ -71,6 +77,7 @@ export async function joinPredictionParts(
     throw new DatasetError(
       `${folder} lacks ${missing.length} of ${places.length} pictures (by their place in the list, from 0: ${listed(missing)}): run the shards that were interrupted again.`,
     );
-  const { format, device } = about.same as { format: Format; device: string };
-  return { images: places.map((place) => records.get(place)!), format, device, shards };
+  const { format, device, categories } = about.same as { format: Format; device: string; categories: string };
+  const named = JSON.parse(categories) as PanopticDataset['categories'];
+  return { images: places.map((place) => records.get(place)!), format, device, shards, categories: named };
 }

@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { World } from '../distributed/world.js';
 import type { TrainingRun, TrainingRunOptions } from '../engine/training_run.js';
 import type { TrainOutcome } from '../engine/trainer.js';
+import { panopticFiles } from './panoptic_files.js';
 
 interface TrainFlags {
   config?: string;
@@ -15,6 +16,9 @@ interface TrainFlags {
   trainSemantic?: string;
   valJson?: string;
   valImages?: string;
+  valSemantic?: string;
+  valPanopticJson?: string;
+  valPanopticImages?: string;
   output: string;
   resume?: boolean;
   device: string;
@@ -44,6 +48,9 @@ export function register(program: Command): void {
     )
     .option('--val-json <file>', 'COCO annotations to evaluate on')
     .option('--val-images <folder>', 'their pictures')
+    .option('--val-semantic <folder>', 'for panoptic and semantic models: the semantic maps of the pictures to evaluate on')
+    .option('--val-panoptic-json <file>', 'for panoptic models: COCO panoptic annotations of the pictures to evaluate on')
+    .option('--val-panoptic-images <folder>', "their PNGs (default: the file's name without .json)")
     .requiredOption('--output <folder>', 'where everything is written')
     .option('--resume', 'go on from the newest checkpoint in --output')
     .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
@@ -153,6 +160,11 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
     throw new ArgumentError('--train-json and --train-images say what to train on; both are needed.');
   const valJson = flags.valJson ?? earlier?.validation?.json;
   const valImages = flags.valImages ?? earlier?.validation?.images;
+  const valSemantic = flags.valSemantic ?? earlier?.validation?.semantic;
+  const valPanoptic = panopticFiles(flags.valPanopticJson, flags.valPanopticImages) ?? earlier?.validation?.panoptic;
+  const valPixels = { ...(valSemantic ? { semantic: valSemantic } : {}), ...(valPanoptic ? { panoptic: valPanoptic } : {}) };
+  if (valJson === undefined && Object.keys(valPixels).length > 0)
+    throw new ArgumentError('--val-semantic and --val-panoptic-json go with --val-json and --val-images.');
   if ((valJson === undefined) !== (valImages === undefined)) throw new ArgumentError('--val-json and --val-images go together.');
   const source = flags.config ?? (flags.resume ? join(flags.output, 'config.yaml') : undefined);
   if (source === undefined) throw new ArgumentError("--config names the model; 'maskrcnn info zoo' lists those of the zoo.");
@@ -162,7 +174,9 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
   scaleToProcesses(config, world?.communicator.size);
   const files = {
     train: { json: trainJson, images: trainImages, ...(trainSemantic === undefined ? {} : { semantic: trainSemantic }) },
-    ...(valJson !== undefined && valImages !== undefined ? { validation: { json: valJson, images: valImages } } : {}),
+    ...(valJson !== undefined && valImages !== undefined
+      ? { validation: { json: valJson, images: valImages, ...valPixels } }
+      : {}),
   };
   if (!flags.resume && isFirst) await writeRunArguments(flags.output, files);
   return {

@@ -6,6 +6,7 @@ import { buildModel } from '../meta_arch/build_model.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { cocoKeypointNames } from '../model_zoo/coco_keypoints.js';
 import { cocoClassNames } from '../model_zoo/coco_classes.js';
+import { semanticNames } from '../semantic/semantic_names.js';
 
 /** A model with its weights, its config and its classes' names. */
 export interface LoadedModel {
@@ -14,6 +15,8 @@ export interface LoadedModel {
   readonly classNames: readonly string[];
   /** By number; empty for models without keypoints. */
   readonly keypointNames: readonly string[];
+  /** By semantic class; empty for models without a semantic branch. */
+  readonly semanticClassNames: readonly string[];
   readonly report: LoadReport;
 }
 
@@ -27,6 +30,7 @@ export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedMod
       config,
       classNames: classNamesOf(checkpoint, config),
       keypointNames: keypointNamesOf(checkpoint, config),
+      semanticClassNames: semanticNamesOf(checkpoint, config),
       report,
     };
   } catch (error) {
@@ -35,9 +39,10 @@ export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedMod
   }
 }
 
-/** Proposals have no class. Else names from the weight file, else COCO's where the number fits, else numbers. */
+/** Proposals have no class, a semantic model finds no objects. Else names from the weight file, else COCO's where the number fits, else numbers. */
 function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[] {
   if (config.MODEL.META_ARCHITECTURE === 'ProposalNetwork') return ['object'];
+  if (config.MODEL.META_ARCHITECTURE === 'SemanticSegmentor') return [];
   const head = config.MODEL.META_ARCHITECTURE === 'RetinaNet' ? 'RETINANET' : 'ROI_HEADS';
   const numClasses = config.MODEL[head].NUM_CLASSES;
   const stored = checkpoint.metadata['class_names'];
@@ -63,4 +68,13 @@ function keypointNamesOf({ metadata }: Checkpoint, { MODEL }: Config): readonly 
   if (Array.isArray(stored) && stored.length === count) return stored.map(String);
   if (count === cocoKeypointNames.length) return cocoKeypointNames;
   return Array.from({ length: count }, (_, i) => `keypoint ${i}`);
+}
+
+/** Names from the weight file, else COCO's where the number fits, else numbers; class 0 is everything that is counted. */
+function semanticNamesOf({ metadata }: Checkpoint, { MODEL }: Config): readonly string[] {
+  if (MODEL.META_ARCHITECTURE !== 'PanopticFPN' && MODEL.META_ARCHITECTURE !== 'SemanticSegmentor') return [];
+  const count = MODEL.SEM_SEG_HEAD.NUM_CLASSES;
+  const stored: unknown =
+    metadata['semantic_class_names'] === undefined ? undefined : JSON.parse(metadata['semantic_class_names']);
+  return Array.isArray(stored) && stored.length === count ? stored.map(String) : semanticNames(count);
 }

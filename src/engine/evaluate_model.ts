@@ -5,11 +5,20 @@ import { InferenceSampler } from '../data/samplers/sampler.js';
 import type { Communicator } from '../distributed/communicator.js';
 import { CocoEvaluator } from '../evaluation/coco_evaluator.js';
 import type { IouType } from '../evaluation/evaluation_parameters.js';
+import {
+  type PixelClasses,
+  type PixelCounts,
+  PixelEvaluator,
+  pixelPercentages,
+  type PixelTruth,
+} from '../evaluation/pixel_evaluator.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess } from '../meta_arch/postprocess.js';
+import { semanticNames } from '../semantic/semantic_names.js';
 import { instancesOf } from '../structures/detected_instances.js';
 import { Prediction } from '../structures/prediction.js';
-import { type BatchPredictor, predictDataset } from './predict_dataset.js';
+import { pixelResults } from './pixel_results.js';
+import { type BatchPredictor, categoriesOfClasses, predictDataset } from './predict_dataset.js';
 import { networkInput } from './network_input.js';
 import type { AboutModel } from './training_checkpoint.js';
 
@@ -17,17 +26,18 @@ import type { AboutModel } from './training_checkpoint.js';
 export async function detect(
   model: MetaArchitecture,
   image: Image,
-  { config, classNames, keypointNames }: Pick<AboutModel, 'config' | 'classNames' | 'keypointNames'>,
+  { config, classNames, keypointNames, semanticClassNames }: EvaluatedModel,
 ): Promise<Prediction> {
   const input = networkInput(image, config);
-  const { instances, times } = await model.infer([input]);
+  const { instances, semantic, times } = await model.infer([input], { outputSizes: [[image.height, image.width]] });
   const found = postprocess(instances[0], [input.height, input.width], [image.height, image.width]);
-  return new Prediction(instancesOf(found, image, classNames, config.MODEL.CONVENTIONS, keypointNames), image, {
-    decode: 0,
-    resize: 0,
-    ...times,
-  });
+  const objects = instancesOf(found, image, classNames, config.MODEL.CONVENTIONS, keypointNames);
+  const pixels = pixelResults(semantic?.[0], objects, config, semanticClassNames);
+  return new Prediction(objects, image, { decode: 0, resize: 0, ...times }, pixels);
 }
+
+/** What a model that is evaluated must say of itself. */
+export type EvaluatedModel = Pick<AboutModel, 'config' | 'classNames' | 'keypointNames' | 'semanticClassNames'>;
 
 /** Options of {@link evaluateModel}. */
 export interface EvaluateModelOptions {
@@ -35,10 +45,12 @@ export interface EvaluateModelOptions {
   readonly signal?: AbortSignal;
   /** The processes that share the pictures; all call this with the same model. */
   readonly processes?: Communicator;
+  /** What the panoptic and semantic maps of a model that makes them are judged by. */
+  readonly pixels?: PixelTruth;
 }
 
 /**
- * Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`) of a model on a COCO data set. As in Detectron2, NaN stands for what
+ * Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`, `panoptic_seg/PQ`, `sem_seg/mIoU`) of a model on a COCO data set. As in Detectron2, NaN stands for what
  * the data set has no objects of, and for everything where the model finds nothing at all.
  * Where several processes hold the same model each looks at its part of the pictures; all get the same percentages.
  */
@@ -46,15 +58,21 @@ export async function evaluateModel(
   model: MetaArchitecture,
   dataset: CocoDataset,
   images: string,
-  about: Pick<AboutModel, 'config' | 'classNames' | 'keypointNames'>,
-  { signal, processes }: EvaluateModelOptions = {},
+  about: EvaluatedModel,
+  { signal, processes, pixels: truth }: EvaluateModelOptions = {},
 ): Promise<Record<string, number>> {
   const { MODEL, TEST } = about.config;
-  const tasks: IouType[] = [
-    'bbox',
-    ...(MODEL.MASK_ON ? ['segm' as const] : []),
-    ...(MODEL.KEYPOINT_ON ? ['keypoints' as const] : []),
-  ];
+  const { META_ARCHITECTURE: kind } = MODEL;
+  const tasks: IouType[] =
+    kind === 'SemanticSegmentor'
+      ? []
+      : ['bbox', ...(MODEL.MASK_ON ? ['segm' as const] : []), ...(MODEL.KEYPOINT_ON ? ['keypoints' as const] : [])];
+  const pixels =
+    truth && hasPixels(kind) ? await PixelEvaluator.open(truth, pixelClasses(about), categoriesOfClasses) : undefined;
+  const onPrediction = async (image: CocoDataset['images'][number], prediction: Prediction) => {
+    await pixels?.add(image, prediction.pixels);
+  };
+  const percentages = () => ({ ...percentagesOf(evaluator), ...(pixels ? pixelPercentages(pixels.evaluate()) : {}) });
   const predictor: BatchPredictor = {
     classNames: about.classNames,
     predict: (files) => Promise.all(files.map(async (file) => detect(model, await readImage(file, { format: 'RGB' }), about))),
@@ -66,16 +84,20 @@ export async function evaluateModel(
   );
   if (processes && processes.size > 1) {
     // No process may give up alone: the others would wait for it.
-    const found = await predictDataset(predictor, partOf(dataset, processes), images);
-    const all = processes.gather(encode(found)).flatMap((bytes) => decode(bytes) as CocoResult[]);
+    const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction });
+    const parts = processes.gather(encode({ found, counts: pixels?.counts }));
     if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
-    evaluator.add(all);
-    const numbers = percentages(evaluator);
+    for (const [rank, bytes] of parts.entries()) {
+      const part = decode(bytes) as { found: CocoResult[]; counts?: PixelCounts };
+      evaluator.add(part.found);
+      if (rank > 0 && part.counts) pixels?.merge(part.counts);
+    }
+    const numbers = percentages();
     processes.broadcast(encode(numbers));
     return numbers;
   }
-  evaluator.add(await predictDataset(predictor, dataset, images, signal ? { signal } : {}));
-  return percentages(evaluator);
+  evaluator.add(await predictDataset(predictor, dataset, images, { onPrediction, ...(signal ? { signal } : {}) }));
+  return percentages();
 }
 
 /** This process's pictures, neighbours by id, so that the parts one after another are in the order of the whole. */
@@ -90,7 +112,20 @@ const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.str
 const decode = (bytes: Uint8Array): unknown =>
   JSON.parse(new TextDecoder().decode(bytes), (_, value: unknown) => (value === null ? NaN : value));
 
-function percentages(evaluator: CocoEvaluator): Record<string, number> {
+/** Whether a model of this kind says something of every pixel. */
+export function hasPixels(kind: string): boolean {
+  return kind === 'PanopticFPN' || kind === 'SemanticSegmentor';
+}
+
+function pixelClasses({ config, classNames, semanticClassNames }: EvaluatedModel): PixelClasses {
+  const { META_ARCHITECTURE, SEM_SEG_HEAD } = config.MODEL;
+  return {
+    classNames: META_ARCHITECTURE === 'SemanticSegmentor' ? [] : classNames,
+    semanticClassNames: semanticClassNames ?? semanticNames(SEM_SEG_HEAD.NUM_CLASSES),
+  };
+}
+
+function percentagesOf(evaluator: CocoEvaluator): Record<string, number> {
   const { results } = evaluator.evaluate();
   return Object.fromEntries(
     Object.entries(results).flatMap(([task, values]) =>

@@ -21,6 +21,8 @@ export interface PredictDatasetOptions {
   readonly signal?: AbortSignal;
   /** Only the batches of this shard: the shards together do what one run without does, in the same batches, so that no number differs. */
   readonly shard?: Shard;
+  /** Sees every prediction whole, with its image, before the next batch. */
+  readonly onPrediction?: (image: CocoDataset['images'][number], prediction: Prediction) => Promise<void> | void;
   /** Ids of images that need no prediction any more. */
   readonly done?: ReadonlySet<number>;
 }
@@ -53,7 +55,7 @@ export async function* predictImages(
   predictor: BatchPredictor,
   dataset: Pick<CocoDataset, 'images' | 'categories'>,
   images: string,
-  { batchSize: size = 1, onProgress, signal, shard, done: before }: PredictDatasetOptions = {},
+  { batchSize: size = 1, onProgress, onPrediction, signal, shard, done: before }: PredictDatasetOptions = {},
 ): AsyncGenerator<ImageResults> {
   const categoryIds = categoriesOfClasses(predictor.classNames, dataset.categories);
   const batches = batchesOf(dataset.images, size, shard);
@@ -74,6 +76,7 @@ export async function* predictImages(
         );
       }
       if (before?.has(id)) continue;
+      await onPrediction?.(batch[i], prediction);
       const known = prediction.filter(({ classIndex }) => categoryIds[classIndex] !== undefined);
       const rows = known.toCoco({ imageId: id, categoryIds: categoryIds as number[] });
       yield { imageId: id, results: rows.map((row) => ({ ...row })) };
@@ -98,6 +101,8 @@ export function categoriesOfClasses(
   classNames: readonly string[],
   categories: CocoDataset['categories'],
 ): (number | undefined)[] {
+  // A semantic model finds no objects, whatever the data set has.
+  if (classNames.length === 0) return [];
   const sorted = [...categories].sort((a, b) => a.id - b.id);
   const byName = new Map(sorted.map(({ name, id }) => [name, id]));
   const unknown = sorted.find(({ name }) => !classNames.includes(name));

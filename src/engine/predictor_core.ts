@@ -30,12 +30,14 @@ export abstract class PredictorCore<I, R> {
   readonly classNames: readonly string[];
   /** By number; empty for models without keypoints. */
   readonly keypointNames: readonly string[];
+  /** By semantic class, the first is all things; empty for models without a semantic branch. */
+  readonly semanticClassNames: readonly string[];
   /** What became of every tensor of the weight file. */
   readonly loadReport: LoadReport;
 
   /** @internal */
   constructor(
-    { model, config, classNames, keypointNames, report }: LoadedModel,
+    { model, config, classNames, keypointNames, semanticClassNames, report }: LoadedModel,
     /** The device that runs, and why faster ones do not. */
     readonly backend: BackendInfo,
   ) {
@@ -44,6 +46,7 @@ export abstract class PredictorCore<I, R> {
     this.config = config;
     this.classNames = classNames;
     this.keypointNames = keypointNames;
+    this.semanticClassNames = semanticClassNames;
     this.loadReport = report;
   }
 
@@ -133,7 +136,7 @@ export abstract class PredictorCore<I, R> {
     return images.map((image, i) => {
       const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width]);
       const objects = instancesOf(found, image, this.classNames, this.config.MODEL.CONVENTIONS, this.keypointNames);
-      return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config));
+      return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config, this.semanticClassNames));
     });
   }
 

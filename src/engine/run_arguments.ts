@@ -2,22 +2,23 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { CheckpointError } from '../errors.js';
-import type { CocoFiles } from './training_run.js';
+import type { CocoFiles, ValidationFiles } from './training_run.js';
 
 /** The data that a run was started on. */
 export interface RunArguments {
   readonly train: CocoFiles;
-  readonly validation?: CocoFiles;
+  readonly validation?: ValidationFiles;
 }
 
 const FILE = 'data.json';
 
 /** Notes in a run's folder which data it is on, so that it can be resumed without naming them again. */
 export async function writeRunArguments(folder: string, { train, validation }: RunArguments): Promise<void> {
-  const absolute = ({ json, images, semantic }: CocoFiles): CocoFiles => ({
+  const absolute = ({ json, images, semantic, panoptic }: ValidationFiles): ValidationFiles => ({
     json: resolve(json),
     images: resolve(images),
     ...(semantic === undefined ? {} : { semantic: resolve(semantic) }),
+    ...(panoptic === undefined ? {} : { panoptic: { json: resolve(panoptic.json), folder: resolve(panoptic.folder) } }),
   });
   const content = { train: absolute(train), ...(validation ? { validation: absolute(validation) } : {}) };
   await writeFileAtomic(join(folder, FILE), `${JSON.stringify(content, null, 2)}\n`);

@@ -19,6 +19,8 @@ export interface AboutModel {
   readonly classNames: readonly string[];
   /** By number; for models with keypoints. */
   readonly keypointNames?: readonly string[];
+  /** By semantic class, the first is all things; for models that learn stuff, where the data set names it. */
+  readonly semanticClassNames?: readonly string[];
   /** The data set's own id of each class index. */
   readonly categoryIds: readonly number[];
 }
@@ -161,11 +163,12 @@ async function addWeights(
   }
 }
 
-function describe({ config, classNames, categoryIds, keypointNames }: AboutModel): Record<string, string> {
+function describe({ config, classNames, categoryIds, keypointNames, semanticClassNames }: AboutModel): Record<string, string> {
   return {
     config: dumpConfig(config),
     class_names: JSON.stringify(classNames),
     category_ids: JSON.stringify(categoryIds),
     ...(keypointNames ? { keypoint_names: JSON.stringify(keypointNames) } : {}),
+    ...(semanticClassNames ? { semantic_class_names: JSON.stringify(semanticClassNames) } : {}),
   };
 }

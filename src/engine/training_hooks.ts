@@ -1,11 +1,13 @@
 import { basename, join } from 'node:path';
+import type { Config } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { readImage } from '../data/image_io/read_image.js';
 import { type TrainLoader, trainSamplesFromConfig } from '../data/loader/index.js';
 import { Random } from '../data/random.js';
+import { ConfigError } from '../errors.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import type { TrainingSample } from '../structures/training_sample.js';
-import { detect, evaluateModel } from './evaluate_model.js';
+import { detect, evaluateModel, hasPixels } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
 import { KeepModel } from './hooks/keep_model.js';
 import { PeriodicCheckpoint } from './hooks/periodic_checkpoint.js';
@@ -14,7 +16,7 @@ import { PeriodicWriter } from './hooks/periodic_writer.js';
 import { ValidationLoss } from './hooks/validation_loss.js';
 import { lossValues } from './loss_gradients.js';
 import { type AboutModel, writeModelFile } from './training_checkpoint.js';
-import type { CocoFiles, TrainingRunOptions } from './training_run.js';
+import type { CocoFiles, TrainingRunOptions, ValidationFiles } from './training_run.js';
 import { ConsoleWriter } from './writers/console_writer.js';
 import { JsonLinesWriter } from './writers/json_lines_writer.js';
 import { type ReportPicture, ReportWriter } from './writers/report_writer.js';
@@ -41,10 +43,14 @@ export function hooksOf(
     judged && validation
       ? new PeriodicEvaluation({
           period: TEST.EVAL_PERIOD,
-          metric: TEST.BEST_METRIC || (MODEL.KEYPOINT_ON ? 'keypoints/AP' : MODEL.MASK_ON ? 'segm/AP' : 'bbox/AP'),
+          metric: TEST.BEST_METRIC || mainMetric(MODEL, validation),
           patience: TEST.PATIENCE,
           evaluate: (_, signal) =>
-            evaluateModel(model, judged, validation.images, about, { signal, ...(processes ? { processes } : {}) }),
+            evaluateModel(model, judged, validation.images, about, {
+              signal,
+              ...(processes ? { processes } : {}),
+              ...(validation.panoptic || validation.semantic ? { pixels: validation } : {}),
+            }),
           print,
           onBest: keepModel,
         })
@@ -70,6 +76,21 @@ export function hooksOf(
   return [...hooks, keeping, ...measured, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
 }
 
+/** The number that says which model is the best, where the config names none. */
+function mainMetric(
+  { META_ARCHITECTURE: kind, KEYPOINT_ON, MASK_ON }: Config['MODEL'],
+  { panoptic, semantic, json }: ValidationFiles,
+): string {
+  if (kind === 'SemanticSegmentor') {
+    if (panoptic || semantic) return 'sem_seg/mIoU';
+    throw new ConfigError(
+      `The model says the class of every pixel, and ${json} does not: name the folder of the validation pictures' semantic maps, or a panoptic file.`,
+    );
+  }
+  if (kind === 'PanopticFPN' && panoptic) return 'panoptic_seg/PQ';
+  return KEYPOINT_ON ? 'keypoints/AP' : MASK_ON ? 'segm/AP' : 'bbox/AP';
+}
+
 /** A few pictures for the report: of the validation set where there is one. */
 export function shownPictures(judged: CocoDataset | undefined, validation: CocoFiles | undefined, loader: TrainLoader): string[] {
   const files =
@@ -92,7 +113,8 @@ async function predictSome(model: MetaArchitecture, files: readonly string[], ab
 /** Losses on some pictures of the validation set, unaugmented, at every evaluation; nothing where the config asks for none. */
 function validationLoss(model: MetaArchitecture, validation: CocoFiles, { config }: AboutModel): ValidationLoss[] {
   const { VALIDATION_LOSS_IMAGES: count, EVAL_PERIOD } = config.TEST;
-  if (count <= 0) return [];
+  // Losses of stuff need its maps.
+  if (count <= 0 || (hasPixels(config.MODEL.META_ARCHITECTURE) && validation.semantic === undefined)) return [];
   const plain = structuredClone(config);
   const { MIN_SIZE_TEST, MAX_SIZE_TEST } = config.INPUT;
   Object.assign(plain.INPUT, { RANDOM_FLIP: 'none', MIN_SIZE_TRAIN: [MIN_SIZE_TEST], MAX_SIZE_TRAIN: MAX_SIZE_TEST });

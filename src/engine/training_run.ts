@@ -8,7 +8,9 @@ import { readCheckpoint } from '../checkpoint/read.js';
 import { type Config, dumpConfig, untrainableSettings } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { datasetRecords } from '../data/coco/dataset_records.js';
+import { semanticClassNames } from '../data/annotations/semantic_map.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
+import { readPanopticDataset } from '../data/coco/read_panoptic.js';
 import { trainSamplesFromConfig, type LoaderState, type TrainLoader } from '../data/loader/index.js';
 import { readImage } from '../data/image_io/read_image.js';
 import { agree } from '../distributed/agreement.js';
@@ -18,10 +20,12 @@ import { indivisibleSettings } from '../distributed/indivisible.js';
 import type { AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
+import type { PanopticFiles } from '../evaluation/panoptic_files.js';
 import { buildModel } from '../meta_arch/build_model.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { backboneMismatches } from '../model_zoo/backbones.js';
 import { backboneOf } from '../model_zoo/fetch_weights.js';
+import { hasPixels } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
 import { localWeights } from './load_model.js';
 import { lossGradients } from './loss_gradients.js';
@@ -47,6 +51,12 @@ export interface CocoFiles {
   readonly semantic?: string;
 }
 
+/** What a run is evaluated on. */
+export interface ValidationFiles extends CocoFiles {
+  /** What panoptic maps are judged by: panoptic quality, and the classes of the pixels where there is no folder of semantic maps. */
+  readonly panoptic?: PanopticFiles;
+}
+
 /** What a run is made from. */
 export interface TrainingRunOptions {
   /** Number of classes and seed are filled in. */
@@ -55,7 +65,7 @@ export interface TrainingRunOptions {
   readonly weights?: string;
   readonly train: CocoFiles;
   /** Evaluated on, now and then. */
-  readonly validation?: CocoFiles;
+  readonly validation?: ValidationFiles;
   /** The run's folder. */
   readonly output: string;
   /** Passes over the pictures, in place of SOLVER.MAX_ITER; the steps of the schedule are scaled with it. */
@@ -129,8 +139,9 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     classNames: classes,
     categoryIds: [...categoryIds].sort((a, b) => a[1] - b[1]).map(([id]) => id),
     ...(keypointNames ? { keypointNames } : {}),
+    ...(await semanticNamesOf(validation, config)),
   };
-  const judged = validation && (await validationSet(validation, classes));
+  const judged = validation && (await validationSet(validation, classes, config));
   const random = new Random(config.SEED);
   const model = trainable(config, processes);
   print(`device ${backend.device}, seed ${config.SEED}, ${loader.dataset.records.length} pictures, ${classes.length} classes`);
@@ -290,9 +301,20 @@ async function startFrom(
   for (const line of backbone ? backboneMismatches(backbone, config) : []) print(`WARNING: ${line}.`);
 }
 
+/** The names of stuff, where a panoptic file gives as many as the model has. */
+async function semanticNamesOf(
+  validation: ValidationFiles | undefined,
+  { MODEL }: Config,
+): Promise<Pick<AboutModel, 'semanticClassNames'>> {
+  if (!validation?.panoptic || !hasPixels(MODEL.META_ARCHITECTURE)) return {};
+  const names = semanticClassNames((await readPanopticDataset(validation.panoptic.json)).categories);
+  return names.length === MODEL.SEM_SEG_HEAD.NUM_CLASSES ? { semanticClassNames: names } : {};
+}
+
 /** The validation set. @throws DatasetError where its classes are not those of the training set */
-async function validationSet({ json }: CocoFiles, classes: readonly string[]): Promise<CocoDataset> {
+async function validationSet({ json }: CocoFiles, classes: readonly string[], { MODEL }: Config): Promise<CocoDataset> {
   const dataset = await readCocoDataset(json);
+  if (MODEL.META_ARCHITECTURE === 'SemanticSegmentor') return dataset;
   const names = [...dataset.categories].sort((a, b) => a.id - b.id).map(({ name }) => name);
   if (names.join('\n') !== classes.join('\n'))
     throw new DatasetError(

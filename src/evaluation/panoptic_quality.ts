@@ -146,6 +146,26 @@ export class PanopticQuality {
     return { all, things, stuff, perClass, percentages };
   }
 
+  /** What was counted, flat, for `addCounts` of another evaluator of the same categories. */
+  get counts(): number[] {
+    return this.categories.flatMap(({ id }) => {
+      const { tp, fp, fn, iouSum } = this.stats.get(id)!;
+      return [tp, fp, fn, iouSum];
+    });
+  }
+
+  /** Adds what another evaluator of the same categories counted. */
+  addCounts(counts: readonly number[]): void {
+    this.categories.forEach(({ id }, i) => {
+      const stat = this.stats.get(id)!;
+      const [tp, fp, fn, iouSum] = counts.slice(4 * i, 4 * i + 4) as [number, number, number, number];
+      stat.tp += tp;
+      stat.fp += fp;
+      stat.fn += fn;
+      stat.iouSum += iouSum;
+    });
+  }
+
   private of(category: number, name: string) {
     const stat = this.stats.get(category);
     if (!stat) throw new DatasetError(`Image ${name}: the category ${category} is not among the categories of the data set.`);

@@ -47,8 +47,10 @@ export interface PixelResults {
   /** The semantic class of every pixel. */
   readonly semantic?: SemanticMap;
   readonly semanticClassNames?: readonly string[];
-  /** Things and stuff in one map without overlaps; the things refer to the unfiltered instances. */
+  /** Things and stuff in one map without overlaps; its `instanceIndex` counts in `things`. */
   readonly panoptic?: PanopticMap;
+  /** The instances that the panoptic map was made from, whatever is filtered out later. */
+  readonly things?: readonly Instance[];
 }
 
 /** One row of COCO's results format. */

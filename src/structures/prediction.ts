@@ -5,9 +5,9 @@ export type { BoxXyxy, CocoResult, Instance, StageMilliseconds } from './detecte
 
 /** The instances of one picture, best first, which can be drawn to a file. */
 export class Prediction extends DetectedInstances {
-  /** An overlay of boxes, masks and labels, to be written as PNG or SVG. */
+  /** An overlay of boxes, masks and labels (of panoptic and semantic models things and stuff), to be written as PNG or SVG. */
   draw(options: DrawOptions = {}): Drawing {
-    return new Drawing(this.image, this.instances, options);
+    return new Drawing(this.image, this.instances, options, this.pixels);
   }
 
   protected override withInstances(instances: readonly Instance[]): this {

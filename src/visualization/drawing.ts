@@ -1,18 +1,20 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { ArgumentError } from '../errors.js';
-import type { Instance } from '../structures/detected_instances.js';
+import type { Instance, PixelResults } from '../structures/detected_instances.js';
 import { drawInstances, type DrawnInstance, type DrawOptions } from './draw.js';
+import { drawnSegments } from './drawn_segments.js';
 import { drawInstancesSvg } from './svg.js';
 
 export type { DrawOptions } from './draw.js';
 
-/** An overlay of instances on their picture, made when it is asked for. */
+/** An overlay of instances, or of things and stuff, on their picture, made when it is asked for. */
 export class Drawing {
   /** @internal */
   constructor(
     private readonly image: Image,
     private readonly instances: readonly Instance[],
     private readonly options: DrawOptions,
+    private readonly pixels: PixelResults = {},
   ) {}
 
   /** @returns the bytes of a PNG file of the picture's size times `scale` */
@@ -39,13 +41,6 @@ export class Drawing {
   }
 
   private drawn(): DrawnInstance[] {
-    return this.instances.map(({ box, score, className, classIndex, mask, keypoints }) => ({
-      box,
-      score,
-      className,
-      classIndex,
-      ...(mask ? { bitmap: mask.crop() } : {}),
-      ...(keypoints ? { keypoints } : {}),
-    }));
+    return drawnSegments(this.instances, this.pixels);
   }
 }

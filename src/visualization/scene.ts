@@ -20,6 +20,8 @@ export interface DrawnInstance {
   /** The mask as COCO polygons: each a flat list x, y, x, y, ... in pixels; their union is drawn. */
   polygons?: readonly ArrayLike<number>[];
   keypoints?: readonly Keypoint[];
+  /** A region of stuff: no box, a thin outline, the label inside. */
+  isStuff?: boolean;
 }
 
 /** How to draw. Sizes are pixels of the result; those left out grow with the picture. */
@@ -98,7 +100,7 @@ export function buildScene(height: number, width: number, instances: readonly Dr
     const scaled = polygons.map((polygon) => polygon.map((v) => v * scale));
     const boxLineWidth = scaled.length > 0 ? Math.max(1, Math.round(lineWidth / 2)) : Math.max(1, Math.round(lineWidth));
     const [x0, y0, x1, y1] = instance.box.map((v) => v * scale);
-    const box = options.showBoxes === false ? undefined : snapped({ x0, y0, x1, y1 }, boxLineWidth, size);
+    const box = options.showBoxes === false || instance.isStuff ? undefined : snapped({ x0, y0, x1, y1 }, boxLineWidth, size);
     const area = scaled.length > 0 ? polygonsArea(scaled) : Math.abs((x1 - x0) * (y1 - y0));
     const color = classColor(instance.classIndex);
     return {
@@ -106,7 +108,7 @@ export function buildScene(height: number, width: number, instances: readonly Dr
       text: labelText(instance),
       className: instance.className,
       polygons: scaled,
-      lineWidth,
+      lineWidth: instance.isStuff ? Math.max(1, lineWidth / 2) : lineWidth,
       box,
       boxLineWidth,
       area,
@@ -118,7 +120,7 @@ export function buildScene(height: number, width: number, instances: readonly Dr
   const chipHeight = Math.round(fontSize * 1.35);
   const texts = shapes.map((shape) => fitText(shape.text, fontSize, size.width - 2 * padding));
   const requests = shapes.map((shape, i) => {
-    const [x0, y0, x1, y1] = instances[i].box.map((v) => v * scale);
+    const [x0, y0, x1, y1] = labelledBox(instances[i]).map((v) => v * scale);
     // The label's edge continues the outer edge of the box's line.
     const grown = shape.box ? shape.boxLineWidth / 2 : 0;
     const box = shape.box ?? { x0, y0, x1, y1 };
@@ -143,6 +145,29 @@ function enlarged({ lines, points }: Skeleton, scale: number): Skeleton {
     lines: lines.map(({ ends: [x0, y0, x1, y1], color }) => ({ ends: [x0 * scale, y0 * scale, x1 * scale, y1 * scale], color })),
     points: points.map(([x, y]) => [x * scale, y * scale]),
   };
+}
+
+/** What the label stands at: of stuff a spot in its middle, since its box may be the whole picture. */
+function labelledBox({ box, bitmap, isStuff }: DrawnInstance): DrawnInstance['box'] {
+  if (!isStuff || !bitmap) return box;
+  const [x, y] = middleOf(bitmap);
+  return [x, y, x, y];
+}
+
+/** A pixel inside: on the row that has the longest run, the middle of that run; of equal ones the row nearest to the middle. */
+function middleOf({ x0, y0, x1, y1, bitmap }: MaskCrop): [x: number, y: number] {
+  const [width, height] = [x1 - x0, y1 - y0];
+  let best = { length: 0, x: 0, y: 0, off: Infinity };
+  for (let y = 0; y < height; y++) {
+    for (let x = 0, start = 0; x < width; x++) {
+      if (!bitmap[y * width + x]) start = x + 1;
+      const length = x + 1 - start;
+      const off = Math.abs(y - height / 2);
+      if (length > best.length || (length > 0 && length === best.length && off < best.off))
+        best = { length, x: start + length / 2, y, off };
+    }
+  }
+  return [x0 + best.x, y0 + best.y + 0.5];
 }
 
 function labelText({ className, score }: DrawnInstance): string {

@@ -1,5 +1,6 @@
 import type { Image } from '../data/image_io/pixel_formats.js';
-import type { Instance } from '../structures/detected_instances.js';
+import { ArgumentError } from '../errors.js';
+import type { Instance, PixelResults } from '../structures/detected_instances.js';
 import { Drawing, type DrawOptions } from './drawing.js';
 
 /**
@@ -16,6 +17,19 @@ export class Visualizer {
     private readonly image: Image,
     private readonly options: DrawOptions = {},
   ) {}
+
+  /** The segments of a panoptic map, things and stuff: `result.pixels` of a panoptic model. @throws ArgumentError where there is none */
+  drawPanopticSeg(pixels: PixelResults): Drawing {
+    if (!pixels.panoptic) throw new ArgumentError('There is no panoptic map to draw: the prediction is not of a panoptic model.');
+    return new Drawing(this.image, pixels.things ?? [], this.options, pixels);
+  }
+
+  /** The classes of all pixels: `result.pixels` of a panoptic or semantic model. @throws ArgumentError where there are none */
+  drawSemSeg({ semantic, semanticClassNames }: PixelResults): Drawing {
+    if (!semantic)
+      throw new ArgumentError('There is no semantic map to draw: the prediction is not of a panoptic or semantic model.');
+    return new Drawing(this.image, [], this.options, { semantic, ...(semanticClassNames ? { semanticClassNames } : {}) });
+  }
 
   /** Boxes, masks, labels and scores, in the frame of the picture. */
   drawInstancePredictions(instances: Iterable<Instance>): Drawing {

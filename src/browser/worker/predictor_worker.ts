@@ -94,7 +94,9 @@ export class PredictorWorker {
       options.signal ? { signal: options.signal } : {},
     );
     const { prediction } = answer as Extract<Answer, { kind: 'predicted' }>;
-    return new Prediction(fromPlain(prediction), prediction.image, prediction.times, prediction.pixels);
+    const { image, times, pixels } = prediction;
+    const instances = fromPlain(prediction);
+    return new Prediction(instances, image, times, pixels.panoptic ? { ...pixels, things: instances } : pixels);
   }
 
   /** As `Predictor.warmUp`. */

@@ -51,12 +51,14 @@ export type Answer =
 /** A result without its methods; the arrays are to be transferred. */
 export function toPlain({ instances, image, times, pixels }: DetectedInstances): PlainPrediction {
   const size = instances[0]?.mask?.size ?? 0;
+  // The things of a panoptic map are the instances: they cross once.
+  const { things: _, ...maps } = pixels;
   const probabilities = new Float32Array(instances.length * size * size);
   instances.forEach(({ mask }, i) => mask && probabilities.set(mask.probabilities, i * size * size));
   return {
     image,
     times,
-    pixels,
+    pixels: maps,
     classNames: instances.map(({ className }) => className),
     classIndices: instances.map(({ classIndex }) => classIndex),
     scores: instances.map(({ score }) => score),

@@ -18,5 +18,5 @@ export {
   type TransformAnnotationOptions,
   type TransformedAnnotation,
 } from './transform_annotations.js';
-export { IGNORED_LABEL, panopticToSemantic, semanticClassNames, type SemanticLabels } from './semantic_map.js';
+export { IGNORED_LABEL, panopticToSemantic, semanticClassNames, semanticMapPath, type SemanticLabels } from './semantic_map.js';
 export { keypointTargets, type KeypointTargets } from './keypoint_targets.js';

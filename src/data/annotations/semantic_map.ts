@@ -13,6 +13,11 @@ export interface SemanticLabels {
 /** The label of pixels that are not judged: Detectron2's `IGNORE_VALUE`. */
 export const IGNORED_LABEL = 255;
 
+/** Where the semantic map of a picture lies: `FOLDER/NAME.png` for `NAME.jpg`. */
+export function semanticMapPath(folder: string, fileName: string): string {
+  return `${folder.replace(/[/\\]$/, '')}/${fileName.replace(/\.[^./\\]*$/, '')}.png`;
+}
+
 /**
  * The stuff of a panoptic annotation as Detectron2's Panoptic FPN is trained on it (`prepare_panoptic_fpn.py`): 0 for all things, then the stuff
  * categories by their order in the file, from 1; pixels of no segment are ignored.

@@ -8,5 +8,7 @@ export type { JsonPiece } from './stream_json.js';
 export { recordsToCoco, writeCocoDataset, writeCocoResults } from './write_coco.js';
 export { encodePanopticPng, panopticIds, panopticPixels, readPanopticPng } from './panoptic_png.js';
 export type { PanopticMap } from './panoptic_png.js';
+export { panopticAnnotation, panopticCategories } from './panoptic_results.js';
+export type { PanopticCategoryIds } from './panoptic_results.js';
 export { readPanopticDataset } from './read_panoptic.js';
 export type { PanopticAnnotation, PanopticDataset, PanopticSegmentInfo } from './read_panoptic.js';

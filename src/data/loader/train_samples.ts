@@ -1,5 +1,6 @@
 import type { Config } from '../../config/index.js';
 import { ConfigError, DatasetError } from '../../errors.js';
+import { semanticMapPath } from '../annotations/semantic_map.js';
 import { keypointFlipIndices } from '../annotations/transform_annotations.js';
 import { readCocoDataset } from '../coco/read_coco.js';
 import { datasetRecords, withKeypoints, withoutCrowdOnly } from '../coco/dataset_records.js';
@@ -79,8 +80,7 @@ async function loadDataset(
     if (mix) throw new ConfigError('Mosaics and copy-paste do not take semantic maps; leave out one of the two.');
     const nameOf = new Map(file.images.map(({ id, file_name }) => [id, file_name]));
     for (const record of all.records) {
-      const name = nameOf.get(record.image_id)!.replace(/\.[^./\\]*$/, '');
-      record.sem_seg_file_name = `${semantic.replace(/[/\\]$/, '')}/${name}.png`;
+      record.sem_seg_file_name = semanticMapPath(semantic, nameOf.get(record.image_id)!);
     }
   }
   const messages = [...all.messages];
