@@ -19,12 +19,14 @@ export interface StartReport {
   readonly fresh: readonly FreshPart[];
 }
 
-/** Layers whose shape follows from the number of classes. */
-const CLASS_LAYERS = /^roi_heads\.(box_predictor(\.\d+)?\.(cls_score|bbox_pred)|mask_head\.predictor)$/;
+/** Layers whose shape follows from the number of classes, or of keypoints. */
+const CLASS_LAYERS =
+  /^(roi_heads\.(box_predictor(\.\d+)?\.(cls_score|bbox_pred)|mask_head\.predictor|keypoint_head\.score_lowres)|head\.cls_score|sem_seg_head\.predictor)$/;
 
 /**
  * Gives a model its first weights: all random without a checkpoint, as Detectron2 draws them; else those of the file, where the layers that
- * depend on the number of classes may have other shapes and whole parts may be absent (a backbone alone): these start at random, and are named.
+ * depend on the number of classes may have other shapes, and whole parts (a backbone alone) or whole layers outside of the bottom-up backbone (a
+ * longer head) may be absent: these start at random, and are named.
  * @throws CheckpointError where the file fits neither way
  */
 export function giveStartWeights(
@@ -43,13 +45,18 @@ export function giveStartWeights(
     throw new CheckpointError(
       `${checkpoint.source}: has no tensor of the backbone. Give weights of this architecture, or --weights none to start from nothing.`,
     );
+  const layers = new Set(parameters.filter(({ name }) => tensorFor(name, checkpoint)).map(({ name }) => layerOf(name)));
   for (const { name, shape } of parameters) {
     const part = partOf(name);
     if (absent.has(part)) {
       fresh.set(part, 'is not in the file');
       continue;
     }
-    const layer = name.split('.').slice(0, -1).join('.');
+    const layer = layerOf(name);
+    if (!layers.has(layer) && part !== 'backbone.bottom_up') {
+      fresh.set(layer, 'is not in the file');
+      continue;
+    }
     const stored = tensorFor(name, checkpoint);
     if (!stored || fresh.has(layer) || !CLASS_LAYERS.test(layer)) continue;
     if (stored.shape.join() !== shape.join())
@@ -60,6 +67,10 @@ export function giveStartWeights(
   }
   const report = loadCheckpoint(checkpoint, parameters, { reinitialise: [...fresh.keys()] });
   return { loaded: report.loaded.length, fresh: [...fresh].map(([part, why]) => ({ part, why })) };
+}
+
+function layerOf(name: string): string {
+  return name.split('.').slice(0, -1).join('.');
 }
 
 /** The part of the model that a parameter belongs to: `backbone.bottom_up`, `backbone.fpn`, `proposal_generator`, `roi_heads.box_head`, ... */
