@@ -24,4 +24,5 @@ export const SCRIPTS: readonly string[] = [
   'predict_memory',
   'start_to_first_result',
   'train_memory',
+  'train_repeat',
 ];

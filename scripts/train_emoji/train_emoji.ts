@@ -7,17 +7,19 @@ import { Command } from 'commander';
 import { startBackend, type Device } from '../../src/backends/select.js';
 import { convertCheckpoint } from '../../src/checkpoint/convert.js';
 import { resolveConfig } from '../../src/config/get_config.js';
-import { findLastCheckpoint } from '../../src/engine/training_checkpoint.js';
+import { findLastCheckpoint, readTrainingCheckpoint } from '../../src/engine/training_checkpoint.js';
 import { prepareTraining } from '../../src/engine/training_run.js';
 import { makeDemoData } from '../demo_data/demo_data.js';
 import { ObjectCrops } from './object_crops.js';
 import { pretrainBackbone } from './pretrain_backbone.js';
 
-const CONFIG = fileURLToPath(new URL('../../weights/emoji/train.yaml', import.meta.url));
+/** The parts of the recipe: each starts from the weights that the one before it left. */
+const PARTS = ['train', 'train_finer'];
+const recipe = (part: string): string => fileURLToPath(new URL(`../../weights/emoji/${part}.yaml`, import.meta.url));
 
 const program = new Command('train-emoji')
   .description('Trains the model that ships from random weights; run it again to go on.')
-  .argument('[KEY=VALUE...]', 'config keys to set, such as SOLVER.MAX_ITER=8000')
+  .argument('[KEY=VALUE...]', 'config keys to set in both parts, such as SOLVER.IMS_PER_BATCH=8')
   .option('--data <dir>', 'what npm run make-demo-data wrote; made first where it is not there', 'demo_data')
   .option('--output <dir>', 'where everything is written', 'emoji_run')
   .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
@@ -32,11 +34,11 @@ const of = (split: string): { json: string; images: string } => ({
 
 if (!existsSync(of('held_out_artist').json)) await makeDemoData({ output: data, train: 5000, val: 300, size: 256, seed: 1 });
 mkdirSync(output, { recursive: true });
-const { config } = resolveConfig(CONFIG, program.args);
 const backbone = join(output, 'backbone.safetensors');
 if (!existsSync(backbone)) {
   const { device: used } = await startBackend(device as Device);
   print(`device ${used}: the backbone learns to name single objects`);
+  const { config } = resolveConfig(recipe(PARTS[0]), program.args);
   await pretrainBackbone({
     config,
     train: await ObjectCrops.read(of('train').json, of('train').images),
@@ -51,20 +53,31 @@ if (!existsSync(backbone)) {
     print,
   });
 }
-const run = await prepareTraining({
-  config,
-  weights: backbone,
-  train: of('train'),
-  validation: of('val'),
-  output,
-  device: device as Device,
-  resume: (await findLastCheckpoint(output)) !== undefined,
-  print,
-});
-await run.train();
-await run.dispose();
+let weights = backbone;
+let folder = output;
+for (const part of PARTS) {
+  const { config } = resolveConfig(recipe(part), program.args);
+  folder = join(output, part);
+  const last = await findLastCheckpoint(folder);
+  const done = last === undefined ? 0 : (await readTrainingCheckpoint(last)).state.iteration;
+  if (done < config.SOLVER.MAX_ITER) {
+    const run = await prepareTraining({
+      config,
+      weights,
+      train: of('train'),
+      validation: of('val'),
+      output: folder,
+      device: device as Device,
+      resume: last !== undefined,
+      print,
+    });
+    await run.train();
+    await run.dispose();
+  }
+  weights = join(folder, 'model.safetensors');
+}
 const model = join(output, 'model');
 mkdirSync(model, { recursive: true });
-const { bytes } = await convertCheckpoint(join(output, 'model.safetensors'), join(model, 'model.safetensors'), { half: true });
-await copyFile(join(output, 'config.yaml'), join(model, 'config.yaml'));
+const { bytes } = await convertCheckpoint(weights, join(model, 'model.safetensors'), { half: true });
+await copyFile(join(folder, 'config.yaml'), join(model, 'config.yaml'));
 print(`${model}: ${(bytes.output / 1e6).toFixed(1)} MB`);

@@ -48,8 +48,8 @@ function numbered(parameters: readonly ModelParameter[]): Map<string, Safetensor
 }
 
 /** Equal to the last bit; `toEqual` walks large arrays slowly. */
-function expectSame(got: ArrayLike<number> | undefined, wanted: ArrayLike<number>, name: string): void {
-  const bytes = (values: ArrayLike<number>) => Buffer.from(Float32Array.from(values).buffer);
+function expectSame(got: Float32Array | undefined, wanted: SafetensorsTensor['data'], name: string): void {
+  const bytes = (values: unknown) => Buffer.from(Float32Array.from(values as Float32Array).buffer);
   expect(got !== undefined && bytes(got).equals(bytes(wanted)), `${name} is as it was given`).toBe(true);
 }
 
