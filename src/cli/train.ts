@@ -26,6 +26,7 @@ interface TrainFlags {
   auto?: boolean;
   sanity?: boolean;
   offline?: boolean;
+  rankTimeout: number;
   json?: boolean;
 }
 
@@ -61,6 +62,12 @@ export function register(program: Command): void {
     )
     .option('--auto', 'choose batch, rate, length, sizes and more from the data, say why, and write config.yaml; keys given stay')
     .option('--sanity', 'only try whether four pictures can be learnt by heart, in --output/sanity; exit code 1 if not')
+    .option(
+      '--rank-timeout <seconds>',
+      'under mpirun: how long the other processes wait for one before all end because it hangs',
+      positive,
+      600,
+    )
     .option('--offline', 'never go to the network')
     .option('--json', 'print the log and the outcome as JSON lines')
     .action(async (overrides: string[], flags: TrainFlags) => {
@@ -74,7 +81,7 @@ async function train(overrides: readonly string[], flags: TrainFlags): Promise<n
   if (launch === undefined || launch.size === 1) return trainHere(overrides, flags);
   // Only now: nothing of MPI is touched by a process that stands alone.
   const { World } = await import('../distributed/world.js');
-  const world = await World.join(launch, (line) => process.stderr.write(`${line}\n`));
+  const world = await World.join(launch, (line) => process.stderr.write(`${line}\n`), flags.rankTimeout);
   try {
     const code = await trainHere(overrides, flags, world);
     await world.leave();

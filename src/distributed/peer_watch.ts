@@ -4,32 +4,39 @@ import { hostname } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { workerModule } from '../worker_module.js';
 import type { Communicator } from './communicator.js';
+import { CountedCommunicator } from './counted_communicator.js';
 import type { WatchAddress, WatchAnswer, WatchOptions, WatchOrder } from './watch_messages.js';
 
 /**
- * Ends this process with a message where another rank fails or is gone: in MPI it would be waited for without end. A thread of its own holds a
+ * Ends this process with a message where another rank fails, is gone or hangs: in MPI it would be waited for without end. A thread of its own holds a
  * connection between every rank and rank 0.
  */
 export class PeerWatch {
   private constructor(
     private readonly worker: Worker,
-    private readonly communicator: Communicator,
+    private readonly unwatched: Communicator,
+    /** The calls that go through this one are watched. */
+    readonly communicator: Communicator,
   ) {}
 
   /**
    * Collective.
    * @param print takes a line where a rank cannot be watched
+   * @param timeout milliseconds that others wait for a rank before it is held to hang
    */
-  static async begin(communicator: Communicator, print: (line: string) => void): Promise<PeerWatch> {
+  static async begin(communicator: Communicator, print: (line: string) => void, timeout: number): Promise<PeerWatch> {
     const { rank, size } = communicator;
+    const position = new Int32Array(new SharedArrayBuffer(4));
     const options: WatchOptions = {
       rank,
       size,
       who: `process ${process.pid} on ${hostname()}`,
       token: randomBytes(16).toString('hex'),
+      position,
+      timeout,
     };
     const worker = new Worker(workerModule('watch_thread', import.meta.url), { workerData: options });
-    const watch = new PeerWatch(worker, communicator);
+    const watch = new PeerWatch(worker, communicator, new CountedCommunicator(communicator, position));
     const { address } = await watch.answer();
     const told = communicator.broadcast(new TextEncoder().encode(JSON.stringify(address ?? null)));
     if (rank > 0) {
@@ -51,7 +58,7 @@ export class PeerWatch {
   /** Ends the watch before the rank leaves. Collective. */
   async end(): Promise<void> {
     await this.order({ do: 'leave' });
-    this.communicator.barrier();
+    this.unwatched.barrier();
     await this.worker.terminate();
   }
 

@@ -2,6 +2,8 @@
 export type WatchLine =
   /** The first line of a connection. */
   | { readonly kind: 'hello'; readonly rank: number; readonly token: string; readonly who: string }
+  /** The rank's process is there, and its main thread has come so far. */
+  | { readonly kind: 'beat'; readonly rank: number; readonly position: number }
   /** The rank leaves as it should. */
   | { readonly kind: 'bye'; readonly rank: number }
   /** The job ends, for this reason. */
@@ -22,6 +24,10 @@ export interface WatchOptions {
   /** Process and machine, for messages. */
   readonly who: string;
   readonly token: string;
+  /** How far the main thread has come, as `CountedCommunicator` counts. */
+  readonly position: Int32Array<SharedArrayBuffer>;
+  /** Milliseconds that others wait for a rank before it is held to hang. */
+  readonly timeout: number;
 }
 
 /** To the thread. */

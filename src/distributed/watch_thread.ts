@@ -1,9 +1,11 @@
 // The thread that watches over the other ranks while the main one computes or waits in MPI, where it hears nothing. All ranks hold a connection to
-// rank 0: the system closes a dead process's, so that rank 0 knows at once, and tells the rest; rank 0's own end every rank sees by itself.
+// rank 0: the system closes a dead process's, so that rank 0 knows at once, and tells the rest; rank 0's own end every rank sees by itself. A process
+// that is there but hangs is found by what all say about their progress.
 import { writeSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { ProgressWatch, type Standstill } from './progress_watch.js';
 import {
   eachLine,
   type WatchAddress,
@@ -13,7 +15,7 @@ import {
   type WatchOrder,
 } from './watch_messages.js';
 
-const { rank, size, who, token } = workerData as WatchOptions;
+const { rank, size, who, token, position, timeout } = workerData as WatchOptions;
 const port = parentPort!;
 const answer = (value: WatchAnswer): void => port.postMessage(value);
 
@@ -24,6 +26,9 @@ const LAST_WORDS = 1_000;
 /** Milliseconds without a sign after which the system asks whether the other machine is still there; ten unanswered seconds later it is not. */
 const KEEP_ALIVE = 10_000;
 
+/** Milliseconds between the signs that a rank gives. */
+const BEAT = 1_000;
+
 const GO_ON = 'The last checkpoint is whole: start again with --resume.';
 
 /** Open connections: rank 0's to all others, each other one's to rank 0. */
@@ -31,6 +36,8 @@ const peers = new Map<number, { readonly socket: Socket; readonly who: string }>
 const left = new Set<number>();
 let ending = false;
 let leaving = false;
+/** Of all ranks on rank 0; of rank 0 alone on the others. */
+const progress = new ProgressWatch(timeout, BEAT);
 
 function send(socket: Socket, line: WatchLine): Promise<void> {
   return new Promise((resolve) => socket.write(`${JSON.stringify(line)}\n`, () => resolve()));
@@ -43,7 +50,7 @@ function tellAll(line: WatchLine): Promise<unknown> {
 
 /** Ends this process, also where its main thread waits in MPI for a rank that will never come: says why first. */
 async function endProcess(reason: string): Promise<void> {
-  if (ending || leaving) return;
+  if (ending) return;
   ending = true;
   writeSync(2, `maskrcnn: rank ${rank} of ${size} ends: ${reason.replace(/\s*\n\s*/g, ' ')}\n`);
   if (rank === 0) await tellAll({ kind: 'end', reason });
@@ -55,7 +62,7 @@ function watch(other: number, description: string, socket: Socket): void {
   peers.set(other, { socket, who: description });
   const gone = (): void => {
     peers.delete(other);
-    if (left.has(other)) return;
+    if (leaving || left.has(other)) return;
     void endProcess(`rank ${other} (${description}) is gone: it was killed, ran out of memory, or its machine is down. ${GO_ON}`);
   };
   socket.on('close', gone);
@@ -69,7 +76,11 @@ function prepare(socket: Socket, onLine: (line: WatchLine) => void): void {
 }
 
 function hear(line: WatchLine): void {
-  if (line.kind === 'bye') left.add(line.rank);
+  if (line.kind === 'beat') progress.hear(line.rank, line.position, performance.now());
+  if (line.kind === 'bye') {
+    left.add(line.rank);
+    progress.leave(line.rank);
+  }
   if (line.kind === 'end') void endProcess(line.reason);
 }
 
@@ -105,13 +116,29 @@ function join({ hosts, port: at, token: word }: WatchAddress): void {
   socket.once('error', next).once('timeout', next);
   socket.once('connect', () => {
     socket.setTimeout(0).off('error', next).off('timeout', next);
-    prepare(socket, (line) => {
-      if (line.kind === 'bye') left.add(0);
-      hear(line);
-    });
-    watch(0, 'the first process', socket);
+    prepare(socket, hear);
+    watch(0, `the first process, on ${host}`, socket);
     void send(socket, { kind: 'hello', rank, token: word, who }).then(() => answer({}));
   });
+}
+
+function beat(): void {
+  const line = { kind: 'beat', rank, position: Atomics.load(position, 0) } as const;
+  if (rank === 0 && !leaving) progress.hear(rank, line.position, performance.now());
+  if (!leaving) for (const { socket } of peers.values()) void send(socket, line);
+  const standstill = progress.check(performance.now());
+  if (standstill) void endProcess(`${describe(standstill)} ${GO_ON}`);
+}
+
+function describe({ ranks, kind }: Standstill): string {
+  const seconds = `${timeout / 1000} s`;
+  if (kind === 'together')
+    return `all processes have waited for each other in MPI for ${seconds}: the network between them, or MPI, is stuck.`;
+  const shown = ranks.slice(0, 8).map((each) => `rank ${each} (${each === rank ? who : peers.get(each)?.who})`);
+  if (ranks.length > 8) shown.push(`${ranks.length - 8} more`);
+  return kind === 'silent'
+    ? `nothing has been heard of ${shown.join(', ')} for ${seconds}: the process is stopped, or its machine hangs.`
+    : `${shown.join(', ')} did not come where others have waited for ${seconds}: it hangs, or needs a longer --rank-timeout.`;
 }
 
 port.on('message', async (order: WatchOrder) => {
@@ -121,10 +148,12 @@ port.on('message', async (order: WatchOrder) => {
     await tellAll({ kind: 'end', reason: order.reason });
   } else {
     leaving = true;
+    if (rank === 0) progress.leave(rank);
     await tellAll({ kind: 'bye', rank });
   }
   answer({});
 });
 
+setInterval(beat, BEAT);
 if (rank === 0) listen();
 else answer({});

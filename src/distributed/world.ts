@@ -1,4 +1,5 @@
 import { availableParallelism, cpus } from 'node:os';
+import type { Communicator } from './communicator.js';
 import type { Launch } from './launch.js';
 import { MpiCommunicator } from './mpi_communicator.js';
 import { PeerWatch } from './peer_watch.js';
@@ -6,23 +7,28 @@ import { PeerWatch } from './peer_watch.js';
 /** This process's place in an MPI job, from joining it to leaving it. */
 export class World {
   private constructor(
-    readonly communicator: MpiCommunicator,
+    private readonly mpi: MpiCommunicator,
     private readonly watch: PeerWatch,
   ) {}
+
+  get communicator(): Communicator {
+    return this.watch.communicator;
+  }
 
   /**
    * Joins the job. Collective.
    * @param print takes lines for people
+   * @param timeout seconds that others wait for a process, which may compute or write that long, before all end because it hangs
    * @throws BackendError where koffi or MPI is missing
    */
-  static async join(launch: Launch, print: (line: string) => void): Promise<World> {
+  static async join(launch: Launch, print: (line: string) => void, timeout = 600): Promise<World> {
     const communicator = await MpiCommunicator.join(launch);
     const [usable, all] = [availableParallelism(), cpus().length];
     if (communicator.rank === 0 && usable === 1 && all > launch.size)
       print(
         `WARNING: ${launch.by} keeps this process on 1 of ${all} processors; with --bind-to none it uses those that the others leave.`,
       );
-    return new World(communicator, await PeerWatch.begin(communicator, print));
+    return new World(communicator, await PeerWatch.begin(communicator, print, timeout * 1000));
   }
 
   get isFirst(): boolean {
@@ -32,7 +38,7 @@ export class World {
   /** Leaves the job; all ranks do. */
   async leave(): Promise<void> {
     await this.watch.end();
-    this.communicator.finalize();
+    this.mpi.finalize();
   }
 
   /** Ends the other ranks with this rank's reason; this process should end then, without leaving. */

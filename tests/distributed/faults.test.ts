@@ -79,6 +79,33 @@ describe.skipIf(mpiReason())('a training in several processes', () => {
     },
   );
 
+  it('one of which hangs ends, naming it, whether it computes for ever or is stopped', { timeout: 300_000 }, async () => {
+    const endless = [...options.overrides, 'SOLVER.MAX_ITER=100000'];
+    const timeout = 15;
+    const loops = async () => {
+      const { code, out } = await run(2, { output: join(folder, 'loop'), overrides: endless, hangAt: 2, timeout }).end;
+      expect(code).not.toBe(0);
+      expect(out).toMatch(/rank 0 of 2 ends: rank 1 \(process \d+ on .*\) did not come where others have waited for 15 s/);
+      expect(out).toMatch(/rank 1 of 2 ends: rank 1 \(process/);
+    };
+    const isStopped = async (rank: number) => {
+      const output = join(folder, `stopped-${rank}`);
+      const job = run(2, { output, overrides: endless, timeout });
+      await until(job, 'iteration_0000002');
+      const stopped = processOf(output, rank);
+      process.kill(stopped, 'SIGSTOP');
+      const start = Date.now();
+      const { code, out } = await job.end;
+      expect(code).not.toBe(0);
+      expect(Date.now() - start).toBeLessThan(45_000);
+      const about = rank === 0 ? 'the first process, on' : `process ${stopped} on`;
+      expect(out).toMatch(new RegExp(`rank ${1 - rank} of 2 ends: .*rank ${rank} \\(${about} .*\\).* 15 s.*--resume`));
+      expect(await findLastCheckpoint(output)).toBeDefined();
+    };
+    // Most of the time is waiting.
+    await Promise.all([loops(), isStopped(0), isStopped(1)]);
+  });
+
   it('whose numbers are no longer finite in one of them ends, naming rank and pictures', { timeout: 300_000 }, async () => {
     const { code, out } = await run(2, { output: join(folder, 'nan'), spoilAt: 1 }).end;
     expect(code).not.toBe(0);

@@ -22,16 +22,20 @@ export interface TogetherOptions {
   stopAt?: number;
   /** Steps after which the last rank's weights are no numbers any more. */
   spoilAt?: number;
+  /** Steps after which the last rank's main thread never does anything again. */
+  hangAt?: number;
+  /** Seconds after which a rank is held to hang. */
+  timeout?: number;
   resume?: boolean;
   /** Pictures to evaluate on at the end. */
   validation?: { json: string; images: string };
 }
 
+const given = JSON.parse(process.argv[2]!) as TogetherOptions;
 const launch = mpiLaunch();
-const world = launch && (await World.join(launch, (line) => process.stderr.write(`${line}\n`)));
+const world = launch && (await World.join(launch, (line) => process.stderr.write(`${line}\n`), given.timeout));
 const { rank, size } = world?.communicator ?? { rank: 0, size: 1 };
 const isLast = rank === size - 1;
-const given = JSON.parse(process.argv[2]!) as TogetherOptions;
 const options = isLast ? { ...given, ...given.ofLast } : given;
 try {
   const losses: Record<string, number>[] = [];
@@ -52,6 +56,7 @@ try {
         afterStep(trainer, step) {
           losses.push(step.losses);
           if (isLast && trainer.iteration === options.stopAt) trainer.stop('enough');
+          while (isLast && trainer.iteration === options.hangAt);
           if (isLast && trainer.iteration === options.spoilAt)
             for (const { name, variable } of trainer.options.model.modelParameters())
               if (name.endsWith('cls_score.bias')) variable.assign(tf.fill(variable.shape, NaN));
