@@ -32,6 +32,8 @@ export type { Keypoint, PixelResults } from './structures/detected_instances.js'
 export type { SemanticMap } from './meta_arch/meta_architecture.js';
 export type { PanopticMap, PanopticSegment } from './semantic/combine_panoptic.js';
 export { Predictor, type PredictOptions, type PredictorOptions } from './engine/predictor.js';
+export { type GivenBox } from './engine/given_boxes.js';
+export { type FeatureLevel, ImageFeatures } from './engine/image_features.js';
 export { predictTiled, type TiledOptions, type TilePredictor } from './engine/predict_tiled.js';
 export { type ImageInput, type RawPixels } from './engine/image_input.js';
 export { type LoadModelOptions, type ModelFiles, type ModelSource } from './engine/load_model.js';

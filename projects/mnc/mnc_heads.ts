@@ -17,12 +17,13 @@ import { allClasses, boxLosses, classificationMetrics } from '../../src/roi_head
 import { BoxPredictor } from '../../src/roi_heads/box_predictor.js';
 import type { Detections, DetectionSelection } from '../../src/roi_heads/fast_rcnn_inference.js';
 import { maskBatch, maskLoss, maskMetrics } from '../../src/roi_heads/mask_loss.js';
-import type { RawInstances, RoiProposals } from '../../src/roi_heads/roi_heads.js';
+import type { ChooseDetections, RawInstances, RoiProposals } from '../../src/roi_heads/roi_heads.js';
 import { RoiPooler } from '../../src/roi_heads/roi_pooler.js';
 import { type SampledProposals, sampleProposals } from '../../src/roi_heads/sample_proposals.js';
 import type { RoiTrainingOptions } from '../../src/roi_heads/standard_roi_heads.js';
 import type { Proposals } from '../../src/rpn/find_top_proposals.js';
 import { Matcher } from '../../src/rpn/matcher.js';
+import type { Trace } from '../../src/rpn/rpn.js';
 import type { Permutations } from '../../src/rpn/subsample_labels.js';
 import type { TrainingSample } from '../../src/structures/training_sample.js';
 
@@ -194,21 +195,20 @@ export class MncHeads extends RoiHeads {
     features: FeatureMaps,
     proposals: RoiProposals,
     imageSizes: readonly (readonly [number, number])[],
+    _trace?: Trace,
+    _mostProposals?: number,
+    choose?: ChooseDetections,
   ): Promise<Detections[]> {
     const regions = proposals instanceof tf.Tensor ? proposals : proposals.map(({ boxes }) => boxes);
-    return this.detect(proposals, imageSizes, this.predictor.transform, () => {
+    const predict = () => {
       const { logits, deltas } = this.stages(this.options.pooler.forward(features, regions));
       return { scores: tf.softmax(logits), deltas };
-    });
+    };
+    return this.detect(proposals, imageSizes, this.predictor.transform, predict, choose);
   }
 
   /** As the paper's five stages: the mask stage looks once more, at the boxes that were found. */
-  override async infer(
-    features: FeatureMaps,
-    proposals: RoiProposals,
-    imageSizes: readonly (readonly [number, number])[],
-  ): Promise<RawInstances[]> {
-    const found = await this.inferBoxes(features, proposals, imageSizes);
+  protected override async inferOnBoxes(features: FeatureMaps, found: readonly Detections[]): Promise<RawInstances[]> {
     const size = 2 * this.options.pooler.options.outputSize;
     const boxes = found.map((image) => image.boxes);
     let values = new Float32Array(0);

@@ -19,6 +19,8 @@ interface EvaluateFlags {
   output?: string;
   device: string;
   limit?: number;
+  tta?: boolean;
+  ttaSizes?: string;
   batch: number;
   offline?: boolean;
   shard?: string;
@@ -67,6 +69,8 @@ export function register(program: Command): void {
       '--shard <i/n>',
       'with a model: only this share of the pictures, counted from 0, or auto (Slurm, Kubernetes, MPI); maskrcnn merge joins',
     )
+    .option('--tta', 'with a model: several sizes of each picture and their mirror images (TEST.AUG of the config)')
+    .option('--tta-sizes <pixels,...>', "with --tta: the short sides (default: the config's TEST.AUG.MIN_SIZES)")
     .option('--offline', 'never go to the network')
     .option('--score <number>', 'score from which detections count for precision, recall, F1 and confusion', fraction, 0.5)
     .option('--iou <number>', 'overlap from which a detection is right, for the same', fraction, 0.5)
@@ -144,7 +148,13 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
   if (flags.panopticJson !== undefined || flags.semantic !== undefined)
     throw new ArgumentError('Shards are evaluated by their objects; --panoptic-json and --semantic go without --shard.');
   const images = imagesFolder(flags);
-  const [{ parseShard }, { writeEvaluationPart }, { readAnnotations }, { loadPredictor }, { progressLine }] = await Promise.all([
+  const [
+    { parseShard },
+    { writeEvaluationPart },
+    { readAnnotations },
+    { augmentationOverrides, loadPredictor },
+    { progressLine },
+  ] = await Promise.all([
     import('../sharding/shard.js'),
     import('../sharding/evaluation_part.js'),
     import('./read_annotations.js'),
@@ -153,7 +163,7 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
   ]);
   const shard = parseShard(text, process.env);
   const dataset = await readAnnotations(annotationsFile(flags));
-  const predictor = await loadPredictor(flags, { overrides });
+  const predictor = await loadPredictor(flags, { overrides: [...overrides, ...augmentationOverrides(flags)] });
   const line = await progressLine(`shard ${shard.index} of ${shard.count} on ${predictor.device}`, 'pictures');
   try {
     const done = await writeEvaluationPart(predictor, dataset, images, {
@@ -192,13 +202,13 @@ async function predictAll(
   overrides: readonly string[],
   truth: PixelTruth | undefined,
 ): Promise<Required<Pick<Judged, 'results' | 'keypointSigmas'>> & Pick<Judged, 'pixels'> & { objects: boolean }> {
-  const [{ loadPredictor }, { predictDataset }, { progressLine }, { PixelJudge }] = await Promise.all([
+  const [{ augmentationOverrides, loadPredictor }, { predictDataset }, { progressLine }, { PixelJudge }] = await Promise.all([
     import('./load_predictor.js'),
     import('../engine/predict_dataset.js'),
     import('./progress_line.js'),
     import('./evaluate_pixels.js'),
   ]);
-  const predictor = await loadPredictor(flags, { overrides });
+  const predictor = await loadPredictor(flags, { overrides: [...overrides, ...augmentationOverrides(flags)] });
   const line = await progressLine(`predicting on ${predictor.device}`, 'pictures');
   try {
     const judge = truth && (await PixelJudge.open(truth, predictor, flags.output));

@@ -33,6 +33,16 @@ export async function loadPredictor(
   }
 }
 
+/** What `--tta` and `--tta-sizes` set. @throws ArgumentError for sizes without `--tta`, or that are none */
+export function augmentationOverrides({ tta, ttaSizes }: { tta?: boolean; ttaSizes?: string }): string[] {
+  if (!tta && ttaSizes !== undefined) throw new ArgumentError('--tta-sizes goes with --tta.');
+  if (!tta) return [];
+  if (ttaSizes === undefined) return ['TEST.AUG.ENABLED=true'];
+  if (!/^\d+(,\d+)*$/.test(ttaSizes))
+    throw new ArgumentError(`--tta-sizes is '${ttaSizes}'; expected short sides in pixels, such as 400,600,800.`);
+  return ['TEST.AUG.ENABLED=true', `TEST.AUG.MIN_SIZES=[${ttaSizes}]`];
+}
+
 /** `--model`, or `--weights` with `--config` (without, where the weights tell it); the model that ships where none is named. */
 export async function modelSource({ model, config, weights }: Omit<ModelFlags, 'device'>): Promise<ModelSource> {
   if (model !== undefined) {

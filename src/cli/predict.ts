@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Predictor } from '../engine/predictor.js';
-import { positiveInteger } from './numbers.js';
+import { fraction, positiveInteger } from './numbers.js';
 import { type Format, FORMATS, type PredictedImage } from './predicted_image.js';
 
 const IMAGE_NAMES = '*.{jpg,jpeg,png,webp,avif,gif,tif,tiff}';
@@ -17,6 +17,9 @@ interface PredictFlags {
   format: Format;
   maxPixels?: string;
   tile?: number;
+  overlap?: number;
+  tta?: boolean;
+  ttaSizes?: string;
   shard?: string;
   offline?: boolean;
   json?: boolean;
@@ -50,6 +53,12 @@ export function register(program: Command): void {
       'large pictures: predict in overlapping tiles of this side and join what they show',
       positiveInteger,
     )
+    .option('--overlap <share>', 'with --tile: the share of a tile that the next one shows again (default: 0.25)', fraction)
+    .option(
+      '--tta',
+      'look at several sizes of each picture and at their mirror images (TEST.AUG of the config): slower, more exact',
+    )
+    .option('--tta-sizes <pixels,...>', "with --tta: the short sides (default: the config's TEST.AUG.MIN_SIZES)")
     .option(
       '--shard <i/n>',
       'only this share of the pictures, counted from 0, or auto (Slurm, Kubernetes, MPI); maskrcnn merge joins',
@@ -66,8 +75,9 @@ async function predict(patterns: readonly string[], flags: PredictFlags): Promis
   const score = Number(flags.score);
   if (!(score >= 0 && score <= 1)) throw new ArgumentError(`--score is '${flags.score}'; expected a number from 0 to 1.`);
   const files = await findImages(patterns);
-  const { loadPredictor } = await import('./load_predictor.js');
-  const predictor = await loadPredictor(flags, { scoreThreshold: score });
+  const { augmentationOverrides, loadPredictor } = await import('./load_predictor.js');
+  if (flags.overlap !== undefined && flags.tile === undefined) throw new ArgumentError('--overlap goes with --tile.');
+  const predictor = await loadPredictor(flags, { scoreThreshold: score, overrides: augmentationOverrides(flags) });
   try {
     return await (flags.shard === undefined
       ? predictAll(predictor, files, flags)
@@ -120,6 +130,7 @@ async function predictShard(predictor: Predictor, files: readonly string[], flag
     outputs: pictureNames(files, flags),
     ...(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels }),
     ...(flags.tile === undefined ? {} : { tile: flags.tile }),
+    ...(flags.overlap === undefined ? {} : { overlap: flags.overlap }),
     onImage: ({ report, failed }) => {
       if (failed) console.error(`error: ${failed.error}`);
       else if (!flags.json) console.log(summary(report!));

@@ -39,7 +39,7 @@ export interface PredictedImage {
 export async function predictImage(
   predictor: Predictor,
   picture: { file: string; place: number; output: string | undefined },
-  { format, maxPixels, tile }: { format: Format; maxPixels?: string; tile?: number },
+  { format, maxPixels, tile, overlap }: { format: Format; maxPixels?: string; tile?: number; overlap?: number },
 ): Promise<PredictedImage> {
   const { file, place, output } = picture;
   try {
@@ -48,7 +48,13 @@ export async function predictImage(
       tile === undefined
         ? await predictor.predict(file, options)
         : // The command line loads no TensorFlow.js for its help.
-          await (await import('../engine/predict_tiled.js')).predictTiled(predictor, file, { ...options, tile });
+          await (
+            await import('../engine/predict_tiled.js')
+          ).predictTiled(predictor, file, {
+            ...options,
+            tile,
+            ...(overlap === undefined ? {} : { overlap }),
+          });
     const report = describe(file, result);
     if (output !== undefined && format === 'panoptic') {
       const panoptic = await writePanoptic(predictor, result, picture as { file: string; place: number; output: string });

@@ -18,6 +18,7 @@ interface PredictionPartOptions {
   outputs: readonly string[];
   maxPixels?: string;
   tile?: number;
+  overlap?: number;
   onImage: (image: PredictedImage) => void;
 }
 
@@ -25,7 +26,7 @@ interface PredictionPartOptions {
 export async function writePredictionPart(
   predictor: Predictor,
   files: readonly string[],
-  { folder, shard, format, outputs, maxPixels, tile, onImage }: PredictionPartOptions,
+  { folder, shard, format, outputs, maxPixels, tile, overlap, onImage }: PredictionPartOptions,
 ): Promise<ShardDone & { failed: number }> {
   const part = await PartWriter.open<PredictedImage>(folder, shard, {
     command: 'predict',
@@ -36,6 +37,7 @@ export async function writePredictionPart(
       format,
       'largest picture': maxPixels ?? '',
       tile: tile ?? 0,
+      overlap: overlap ?? '',
       categories: JSON.stringify(await categoriesOf(predictor, format)),
     },
   });
@@ -49,6 +51,7 @@ export async function writePredictionPart(
         format,
         ...(maxPixels === undefined ? {} : { maxPixels }),
         ...(tile === undefined ? {} : { tile }),
+        ...(overlap === undefined ? {} : { overlap }),
       });
       await part.append(place, image);
       onImage(image);

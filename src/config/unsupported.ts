@@ -45,8 +45,20 @@ const RULES: Rule[] = [
     ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME !== 'DefaultAnchorGenerator',
     ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME,
   ],
-  ['TEST.AUG.ENABLED', ({ TEST }) => TEST.AUG.ENABLED, () => 'inference on several sizes and flips'],
+  [
+    'TEST.AUG.ENABLED',
+    ({ TEST, MODEL }) => TEST.AUG.ENABLED && augmentationMisfit(MODEL) !== undefined,
+    ({ MODEL }) => augmentationMisfit(MODEL)!,
+  ],
 ];
+
+/** Why a model is not run on several sizes and flips; Detectron2 does it for boxes and masks alone. */
+function augmentationMisfit({ META_ARCHITECTURE, KEYPOINT_ON, CONVENTIONS }: Config['MODEL']): string | undefined {
+  const what = 'several sizes and flips';
+  if (META_ARCHITECTURE !== 'GeneralizedRCNN') return `${what} with ${META_ARCHITECTURE}`;
+  if (KEYPOINT_ON) return `${what} with keypoints`;
+  return CONVENTIONS === 'torchvision' ? `${what} with a model of torchvision's` : undefined;
+}
 
 const HEAD_RULES: Rule[] = [
   [

@@ -4,13 +4,17 @@ import type { LoadReport } from '../checkpoint/load.js';
 import type { Config } from '../config/schema.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { compilesPrograms } from '../backends/compiled_programs.js';
-import { BackendError } from '../errors.js';
+import { BackendError, ConfigError } from '../errors.js';
+import { GeneralizedRcnn } from '../meta_arch/generalized_rcnn.js';
 import type { Inference, InferenceOptions, MetaArchitecture } from '../meta_arch/meta_architecture.js';
-import { postprocess } from '../meta_arch/postprocess.js';
+import { postprocess, scaleInstances } from '../meta_arch/postprocess.js';
 import { type Instance, instancesOf, type PixelResults, type StageMilliseconds } from '../structures/detected_instances.js';
 import type { InputImage } from '../structures/image_list.js';
 import type { LoadedModel } from './assemble_model.js';
 import { type Bucket, bucketFor, inputBuckets } from './input_buckets.js';
+import { type GivenBox, givenDetections } from './given_boxes.js';
+import { type ImageFeatures, imageFeatures } from './image_features.js';
+import { inferAugmented } from './test_time_augmentation.js';
 import { pixelResults } from './pixel_results.js';
 import { networkInput } from './network_input.js';
 import type { RawPixels } from './pixel_input.js';
@@ -71,6 +75,40 @@ export abstract class PredictorCore<I, R> {
   }
 
   /**
+   * Masks, keypoints and classes for boxes that the caller gives, of a person or of another detector (Detectron2's `forward_with_given_boxes`). The
+   * boxes come back as they are, in their order: none is moved, dropped or suppressed.
+   * @throws ArgumentError for a box without area or beyond the picture, or a class that the model does not have; ConfigError for a model without
+   *   heads on regions
+   */
+  async predictGiven(input: I, given: readonly GivenBox[], options: PredictOptions = {}): Promise<R> {
+    this.assertUsable();
+    const model = this.twoStage('predictGiven');
+    const start = performance.now();
+    const image = await this.read(input, options);
+    const decoded = performance.now();
+    const resized = networkInput(image, this.config);
+    const detections = givenDetections(given, image, resized, this.classNames);
+    const prepared = performance.now();
+    const signal = options.signal ? { signal: options.signal } : {};
+    const { instances, times } = await model.inferGiven([resized], [detections], { ...this.padded(resized), ...signal });
+    const { CONVENTIONS } = this.config.MODEL;
+    // To the picture's frame by the caller's own numbers: nothing may be clipped or rounded.
+    const moved = scaleInstances(instances[0], resized, image);
+    const found = { ...moved, boxes: Float32Array.from(given.flatMap(({ box }) => [...box])) };
+    const objects = instancesOf(found, image, this.classNames, CONVENTIONS, this.keypointNames);
+    const exact = objects.map((object, i) => ({ ...object, box: given[i].box }));
+    return this.result(exact, image, { decode: decoded - start, resize: prepared - decoded, ...times }, {});
+  }
+
+  /** The backbone's maps of a picture, with names and strides; the caller disposes of them. */
+  async features(input: I, options: PredictOptions = {}): Promise<ImageFeatures> {
+    this.assertUsable();
+    const image = await this.read(input, options);
+    options.signal?.throwIfAborted();
+    return imageFeatures(this.model, networkInput(image, this.config), [image.height, image.width]);
+  }
+
+  /**
    * Runs on an empty picture, so that the first real one does not pay for compiling and allocating. On a GPU, without a size, on one of each size that
    * inputs are padded to, and with all numbers of regions: a single picture of any size then compiles nothing more.
    */
@@ -124,6 +162,7 @@ export abstract class PredictorCore<I, R> {
     const decoded = performance.now();
     const resized = images.map((image) => networkInput(image, this.config));
     const prepared = performance.now();
+    if (this.config.TEST.AUG.ENABLED && !warmUp) return this.predictAugmented(images, options, decoded - start);
     const largest = (side: 'height' | 'width'): number => Math.max(...resized.map((image) => image[side]));
     const leastSize = bucketFor(this.buckets(), largest('height'), largest('width'));
     const { instances, semantic, times } = await this.infer(resized, {
@@ -138,6 +177,36 @@ export abstract class PredictorCore<I, R> {
       const objects = instancesOf(found, image, this.classNames, this.config.MODEL.CONVENTIONS, this.keypointNames);
       return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config, this.semanticClassNames));
     });
+  }
+
+  /** Each picture by itself, at several sizes. */
+  private async predictAugmented(images: readonly Image[], { signal }: PredictOptions, decode: number): Promise<R[]> {
+    const results: R[] = [];
+    for (const image of images) {
+      const start = performance.now();
+      const { instances, times } = await inferAugmented(this.twoStage('TEST.AUG'), image, this.config, (input) => ({
+        ...this.padded(input),
+        ...(signal ? { signal } : {}),
+      }));
+      const { preprocess, proposals, heads } = times;
+      const resize = Math.max(0, performance.now() - start - preprocess - proposals - heads);
+      const objects = instancesOf(instances, image, this.classNames, this.config.MODEL.CONVENTIONS, this.keypointNames);
+      results.push(this.result(objects, image, { decode, resize, ...times }, {}));
+    }
+    return results;
+  }
+
+  private padded({ height, width }: InputImage): Pick<InferenceOptions, 'leastSize'> {
+    const leastSize = bucketFor(this.buckets(), height, width);
+    return leastSize ? { leastSize } : {};
+  }
+
+  /** @throws ConfigError for a model without heads on regions */
+  private twoStage(what: string): GeneralizedRcnn {
+    if (this.model instanceof GeneralizedRcnn) return this.model;
+    throw new ConfigError(
+      `${what} needs a detector with heads on regions; MODEL.META_ARCHITECTURE is ${this.config.MODEL.META_ARCHITECTURE}.`,
+    );
   }
 
   private assertUsable(): void {

@@ -3,7 +3,7 @@ import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import type { SampledProposals } from '../roi_heads/sample_proposals.js';
 import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
-import type { RoiHeads } from '../roi_heads/roi_heads.js';
+import type { GivenDetections, RoiHeads } from '../roi_heads/roi_heads.js';
 import type { InputImage } from '../structures/image_list.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type Inference, type InferenceOptions, traceInstances } from './meta_architecture.js';
@@ -34,13 +34,38 @@ export class GeneralizedRcnn extends ProposalNetwork {
       const { roiHeads, proposalGenerator } = this.options;
       const most = proposalGenerator.options.selection.postNmsTopK * images.length;
       if (options.warmUp) await roiHeads.warmUp(features, imageSizes, most);
-      const instances = await roiHeads.infer(features, proposals, imageSizes, options.trace, most);
+      const instances = options.boxesOnly
+        ? await roiHeads.inferBoxesOnly(features, proposals, imageSizes, most)
+        : await roiHeads.infer(features, proposals, imageSizes, options.trace, most);
       const { trace } = options;
       if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
       return { instances, times: { ...times, heads: performance.now() - start } };
     } finally {
       tf.dispose(features);
       if (proposals instanceof tf.Tensor) proposals.dispose();
+    }
+  }
+
+  /**
+   * Masks, keypoints and, where they are not given, classes of boxes that the caller gives, without proposals (Detectron2's `inference` with
+   * `detected_instances`).
+   * @param given per image, in the frame of its resized picture
+   */
+  async inferGiven(
+    images: readonly InputImage[],
+    given: readonly GivenDetections[],
+    options: InferenceOptions = {},
+  ): Promise<Inference> {
+    const start = performance.now();
+    const list = this.preprocess(images, options);
+    const prepared = performance.now();
+    const features = tf.tidy(() => this.options.backbone.forward(tf.tensor4d(list.values, list.shape)));
+    try {
+      options.signal?.throwIfAborted();
+      const instances = await this.options.roiHeads.inferGiven(features, given, list.imageSizes);
+      return { instances, times: { preprocess: prepared - start, proposals: 0, heads: performance.now() - prepared } };
+    } finally {
+      tf.dispose(features);
     }
   }
 

@@ -46,6 +46,8 @@ export interface InferenceOptions {
   readonly outputSizes?: readonly (readonly [number, number])[];
   /** (height, width) that the padded input has at least: a GPU compiles programs for the sizes of its maps. */
   readonly leastSize?: readonly [number, number];
+  /** Detectors with heads on regions: no masks, no keypoints. */
+  readonly boxesOnly?: boolean;
   /** Runs every part for every number of regions that it will meet, whatever there is to see. */
   readonly warmUp?: boolean;
   /** Stops between stages. */

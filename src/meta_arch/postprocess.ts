@@ -1,6 +1,24 @@
 import type { RawInstances } from '../roi_heads/roi_heads.js';
 import { clipBox, isLargerThan } from '../rpn/find_top_proposals.js';
 
+interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Instances from one frame to another: boxes and keypoints are scaled, none is clipped or dropped. */
+export function scaleInstances(instances: RawInstances, from: Size, to: Size): RawInstances {
+  const scaleY = Math.fround(to.height / from.height);
+  const scaleX = Math.fround(to.width / from.width);
+  const { keypoints } = instances;
+  const points = keypoints && {
+    count: keypoints.count,
+    values: keypoints.values.map((v, i) => (i % 3 === 2 ? v : v * (i % 3 === 0 ? scaleX : scaleY))),
+  };
+  const boxes = instances.boxes.map((v, i) => v * (i % 2 === 0 ? scaleX : scaleY));
+  return { ...instances, boxes, ...(points ? { keypoints: points } : {}) };
+}
+
 /**
  * Brings instances from the input frame to the image frame (Detectron2's `detector_postprocess` up to mask pasting): boxes scaled by
  * output / unpadded input, clipped, empty ones dropped; keypoints scaled with them. Masks stay small.
@@ -12,27 +30,17 @@ export function postprocess(
   inputSize: readonly [number, number],
   outputSize: readonly [number, number],
 ): RawInstances {
-  const scaleY = Math.fround(outputSize[0] / inputSize[0]);
-  const scaleX = Math.fround(outputSize[1] / inputSize[1]);
-  const scaled = new Float32Array(instances.boxes.length);
+  const [from, to] = [inputSize, outputSize].map(([height, width]) => ({ height, width }));
+  const { boxes: scaled, keypoints: points } = scaleInstances(instances, from, to);
   const keep: number[] = [];
   for (let i = 0; i < instances.scores.length; i++) {
-    const at = i * 4;
-    scaled[at] = instances.boxes[at] * scaleX;
-    scaled[at + 1] = instances.boxes[at + 1] * scaleY;
-    scaled[at + 2] = instances.boxes[at + 2] * scaleX;
-    scaled[at + 3] = instances.boxes[at + 3] * scaleY;
-    clipBox(scaled, at, outputSize);
-    if (isLargerThan(scaled, at, 0)) keep.push(i);
+    clipBox(scaled, i * 4, outputSize);
+    if (isLargerThan(scaled, i * 4, 0)) keep.push(i);
   }
   const area = instances.masks ? instances.masks.size ** 2 : 0;
   const rows = <T extends Float32Array | Int32Array>(values: T, width: number, empty: T): T => {
     keep.forEach((from, to) => empty.set(values.subarray(from * width, (from + 1) * width), to * width));
     return empty;
-  };
-  const points = instances.keypoints && {
-    count: instances.keypoints.count,
-    values: instances.keypoints.values.map((v, i) => (i % 3 === 2 ? v : v * (i % 3 === 0 ? scaleX : scaleY))),
   };
   const width = points ? points.count * 3 : 0;
   return {

@@ -26,7 +26,7 @@ import { keypointBranchLosses } from './keypoint_branch_losses.js';
 import { MaskBranch } from './mask_branch.js';
 import { maskBranchLosses } from './mask_branch_losses.js';
 import { MaskHead } from './mask_head.js';
-import { RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
+import { type ChooseDetections, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
 import { RoiPooler } from './roi_pooler.js';
 import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
 
@@ -224,9 +224,11 @@ export class CascadeRoiHeads extends RoiHeads {
     proposals: RoiProposals,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
+    _mostProposals?: number,
+    choose?: ChooseDetections,
   ): Promise<Detections[]> {
     const { boxPooler, stages } = this.options;
-    return this.detect(proposals, imageSizes, stages[stages.length - 1].predictor.transform, () => {
+    const predict = () => {
       let regions = proposals instanceof tf.Tensor ? proposals : regionRows(proposals);
       let deltas: tf.Tensor2D | undefined;
       const scores = stages.map(({ head, predictor }, stage) => {
@@ -243,7 +245,8 @@ export class CascadeRoiHeads extends RoiHeads {
       });
       const mean = tf.div<tf.Tensor2D>(tf.addN(scores), stages.length);
       return { scores: mean, deltas: deltas as tf.Tensor2D, regions };
-    });
+    };
+    return this.detect(proposals, imageSizes, stages[stages.length - 1].predictor.transform, predict, choose);
   }
 }
 

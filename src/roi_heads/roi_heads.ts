@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps } from '../backbone/backbone.js';
+import { ArgumentError } from '../errors.js';
 import { Module } from '../layers/module.js';
 import { readBack } from '../ops/read_back.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
@@ -9,7 +10,7 @@ import type { Trace } from '../rpn/rpn.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingPass } from '../meta_arch/training_pass.js';
 import type { TrainingSample } from '../structures/training_sample.js';
-import { type Detections, type DetectionSelection, fastRcnnInference } from './fast_rcnn_inference.js';
+import { type Detections, type DetectionSelection, fastRcnnInference, noDetections } from './fast_rcnn_inference.js';
 import { heatmapsToKeypoints } from './heatmaps_to_keypoints.js';
 import type { KeypointBranch } from './keypoint_branch.js';
 import type { MaskBranch } from './mask_branch.js';
@@ -45,6 +46,22 @@ export interface BoxPredictions {
 /** Proposals per image, in input pixels; or [R, 6] as `Rpn.proposeOnDevice` gives them, read together with the predictions. */
 export type RoiProposals = readonly Proposals[] | tf.Tensor2D;
 
+/** Boxes of one image whose masks are asked for, in input pixels; what is undefined the box head says. */
+export interface GivenDetections {
+  /** [G, 4] */
+  readonly boxes: Float32Array<ArrayBuffer>;
+  readonly classes: ArrayLike<number | undefined>;
+  readonly scores: ArrayLike<number | undefined>;
+}
+
+/** Makes detections of one image from its regions: decoded boxes [R, 4K] or [R, 4] and class probabilities [R, K + 1]. */
+export type ChooseDetections = (
+  boxes: Float32Array,
+  scores: Float32Array,
+  rows: number,
+  imageSize: readonly [number, number],
+) => Detections;
+
 /** What every second stage shares: predictions on regions become detections, detections get masks and keypoints. */
 export abstract class RoiHeads extends Module {
   protected abstract readonly selection: DetectionSelection;
@@ -58,6 +75,8 @@ export abstract class RoiHeads extends Module {
     trace?: Trace,
     /** Of all images together; the rows are filled up for it on backends that compile programs. */
     mostProposals?: number,
+    /** In the place of the usual choice by score and suppression; for `detect`. */
+    choose?: ChooseDetections,
   ): Promise<Detections[]>;
 
   /**
@@ -94,7 +113,67 @@ export abstract class RoiHeads extends Module {
     trace?: Trace,
     mostProposals?: number,
   ): Promise<RawInstances[]> {
-    const detections = await this.inferBoxes(features, proposals, imageSizes, trace, mostProposals);
+    return this.inferOnBoxes(features, await this.inferBoxes(features, proposals, imageSizes, trace, mostProposals), trace);
+  }
+
+  /** The boxes of `infer` alone. */
+  async inferBoxesOnly(
+    features: FeatureMaps,
+    proposals: RoiProposals,
+    imageSizes: readonly (readonly [number, number])[],
+    mostProposals?: number,
+  ): Promise<RawInstances[]> {
+    const found = await this.inferBoxes(features, proposals, imageSizes, undefined, mostProposals);
+    return found.map((image) => ({ ...image, masks: undefined }));
+  }
+
+  /**
+   * Masks and keypoints of boxes that are given (Detectron2's `forward_with_given_boxes`), in their order: none is moved, dropped or suppressed. The box
+   * head says the class, or its probability, where that is not given; a cascade by the mean of its stages, each on the box that the one before has moved.
+   * @throws ArgumentError where heads of one's own pass over `choose` and a class is missing
+   */
+  async inferGiven(
+    features: FeatureMaps,
+    given: readonly GivenDetections[],
+    imageSizes: readonly (readonly [number, number])[],
+  ): Promise<RawInstances[]> {
+    const isComplete = given.every(({ boxes, classes, scores }) =>
+      Array.from({ length: boxes.length / 4 }, (_, i) => classes[i] !== undefined && scores[i] !== undefined).every(Boolean),
+    );
+    const probabilities = isComplete ? undefined : await this.classify(features, given, imageSizes);
+    const detections = given.map(({ boxes, classes, scores }, image): Detections => {
+      const count = boxes.length / 4;
+      const own = probabilities?.[image] ?? new Float32Array(0);
+      const columns = own.length / count;
+      const label = Int32Array.from({ length: count }, (_, i) => classes[i] ?? likeliest(own, i * columns, columns - 1));
+      const score = Float32Array.from({ length: count }, (_, i) => scores[i] ?? own[i * columns + label[i]]);
+      return { boxes, classes: label, scores: score, rows: Int32Array.from(label, (_, i) => i) };
+    });
+    return this.inferOnBoxes(features, detections);
+  }
+
+  /** Class probabilities [G, K + 1] of given regions, per image, background last. */
+  private async classify(
+    features: FeatureMaps,
+    given: readonly GivenDetections[],
+    imageSizes: readonly (readonly [number, number])[],
+  ): Promise<Float32Array[]> {
+    const proposals = given.map(({ boxes }) => ({ boxes, objectnessLogits: new Float32Array(boxes.length / 4) }));
+    if (rowsOf(proposals) === 0) return given.map(() => new Float32Array(0));
+    const found: Float32Array[] = [];
+    await this.inferBoxes(features, proposals, imageSizes, undefined, 0, (_, scores) => {
+      found.push(scores.slice());
+      return noDetections();
+    });
+    if (found.length !== given.length)
+      throw new ArgumentError(
+        `${this.getClassName()} cannot say the class of given boxes: its inferBoxes passes over 'choose'. Give class and score of every box.`,
+      );
+    return found;
+  }
+
+  /** Masks and keypoints of detections. */
+  protected async inferOnBoxes(features: FeatureMaps, detections: readonly Detections[], trace?: Trace): Promise<RawInstances[]> {
     return this.inferKeypoints(features, await this.inferMasks(features, detections, trace), trace);
   }
 
@@ -123,10 +202,9 @@ export abstract class RoiHeads extends Module {
     imageSizes: readonly (readonly [number, number])[],
     transform: Box2BoxTransform,
     predict: () => BoxPredictions & { readonly regions?: tf.Tensor2D },
+    choose: ChooseDetections = (boxes, scores, count, size) => fastRcnnInference(boxes, scores, count, size, this.selection),
   ): Promise<Detections[]> {
-    const { selection } = this;
-    if (rowsOf(proposals) === 0)
-      return imageSizes.map((size) => fastRcnnInference(new Float32Array(0), new Float32Array(0), 0, size, selection));
+    if (rowsOf(proposals) === 0) return imageSizes.map((size) => choose(new Float32Array(0), new Float32Array(0), 0, size));
     let rows = 0;
     let columns = 0;
     let onDevice = proposals instanceof tf.Tensor;
@@ -150,7 +228,7 @@ export abstract class RoiHeads extends Module {
       const count = boxes.length / 4;
       const decoded = transform.applyDeltas(deltas.subarray(first * boxColumns, (first + count) * boxColumns), boxes);
       const own = scores.subarray(first * columns, (first + count) * columns);
-      return fastRcnnInference(decoded, own, count, imageSizes[image], selection);
+      return choose(decoded, own, count, imageSizes[image]);
     });
   }
 
@@ -215,6 +293,13 @@ function traceHeatmaps(trace: Trace, name: string, values: Float32Array, shape: 
   const tensor = tf.tensor4d(values, shape);
   trace(name, tensor);
   tensor.dispose();
+}
+
+/** The column of the largest of some values; the first of equal ones. */
+function likeliest(values: Float32Array, first: number, count: number): number {
+  let best = 0;
+  for (let i = 1; i < count; i++) if (values[first + i] > values[first + best]) best = i;
+  return best;
 }
 
 /** Where each image's rows begin when they lie one after another. */

@@ -19,7 +19,7 @@ import { keypointBranchLosses } from './keypoint_branch_losses.js';
 import { MaskBranch } from './mask_branch.js';
 import { MaskHead } from './mask_head.js';
 import { maskBranchLosses } from './mask_branch_losses.js';
-import { RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
+import { type BoxPredictions, type ChooseDetections, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
 import { Res5BoxHead } from './res5_box_head.js';
 import { padRegions } from './region_counts.js';
 import { RoiPooler } from './roi_pooler.js';
@@ -183,9 +183,10 @@ export class StandardRoiHeads extends RoiHeads {
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
     mostProposals = 0,
+    choose?: ChooseDetections,
   ): Promise<Detections[]> {
     const { boxPooler, boxHead, boxPredictor } = this.options;
-    return this.detect(proposals, imageSizes, boxPredictor.transform, () => {
+    const predict = (): BoxPredictions => {
       const pooled = boxPooler.forward(
         features,
         proposals instanceof tf.Tensor
@@ -202,6 +203,7 @@ export class StandardRoiHeads extends RoiHeads {
       trace?.('cls_logits', logits);
       trace?.('box_deltas', deltas);
       return { scores: tf.softmax(logits), deltas };
-    });
+    };
+    return this.detect(proposals, imageSizes, boxPredictor.transform, predict, choose);
   }
 }

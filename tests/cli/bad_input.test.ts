@@ -87,6 +87,30 @@ const cases: [name: string, args: () => string[], message: RegExp][] = [
   ['a key that is set without effect', () => predict(picture, '--config', file('warn.yaml', `_BASE_: ${config}\nVIS_PERIOD: 7\n`), '--weights', join(fixtures, 'checkpoint/stored.pth')), /warning: .*VIS_PERIOD/],
 ]; // prettier-ignore
 
+describe('predicting on tiles and on several views', () => {
+  const flags = ['--config', config, '--weights', weights, '--device', 'wasm', '--format', 'json', '--output', at('views')];
+  it('says which options do not go together, or make no sense', async () => {
+    const said = async (...more: string[]) => (await run('predict', picture, ...flags, ...more)).text;
+    expect(await said('--overlap', '0.5')).toMatch(/--overlap goes with --tile/);
+    expect(await said('--tile', '64', '--overlap', '2')).toMatch(/is not a number from 0 to 1/);
+    expect(await said('--tta-sizes', '100')).toMatch(/--tta-sizes goes with --tta/);
+    expect(await said('--tta', '--tta-sizes', '100,big')).toMatch(/--tta-sizes is '100,big'; expected short sides in pixels/);
+  });
+
+  it('looks at every size and its mirror image', async () => {
+    const { code } = await run('predict', picture, ...flags, '--tta', '--tta-sizes', '96,128');
+    expect(code).toBe(0);
+    const { images } = JSON.parse(readFileSync(join(at('views'), 'predictions.json'), 'utf8')) as {
+      images: { instances: object[] }[];
+    };
+    expect(images[0]!.instances.length).toBeGreaterThan(0);
+  });
+
+  it('takes the overlap of tiles', async () => {
+    expect((await run('predict', picture, ...flags, '--tile', '100', '--overlap', '0.5')).code).toBe(0);
+  });
+});
+
 describe('bad input is named, in one line, with exit code 1', () => {
   it.each(cases)('%s', async (_, args, message) => {
     const { code, text } = await run(...args());

@@ -45,8 +45,11 @@ describe('getConfig', () => {
     expect(names).toHaveLength(46);
     for (const name of names) expect(getConfig(name).VERSION).toBe(2);
     expect(unsupportedSettings(getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x'))).toEqual([]);
-    expect(unsupportedSettings(getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', ['TEST.AUG.ENABLED=True']))).toEqual([
-      'TEST.AUG.ENABLED: inference on several sizes and flips',
+    expect(unsupportedSettings(getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', ['TEST.AUG.ENABLED=True']))).toEqual(
+      [],
+    );
+    expect(unsupportedSettings(getConfig('COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x', ['TEST.AUG.ENABLED=True']))).toEqual([
+      'TEST.AUG.ENABLED: several sizes and flips with keypoints',
     ]);
   });
 
