@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Random } from '../data/random.js';
 import type { BatchGradients } from '../engine/divergence_guard.js';
 import { lossGradients } from '../engine/loss_gradients.js';
@@ -29,6 +29,7 @@ export class DataParallel implements StepSharing {
     communicator.max(largest);
     return lossGradients(model, samples, new ImageOrders(random, communicator.rank * samples.length), {
       leastSize: [largest[0], largest[1]],
+      whole: { parts: communicator.size, sum: (value) => this.total(value) },
       weigh: (names, counts) => (this.shares = this.sharesOf(names, counts)),
     });
   };
@@ -47,10 +48,29 @@ export class DataParallel implements StepSharing {
     };
   }
 
+  /** Batch norms that learn have statistics of the pictures of their own process: the running ones become the mean of all. */
+  settle(model: Pick<TrainableModel, 'modelParameters'>): void {
+    const parameters = model.modelParameters();
+    const learnt = new Set(parameters.flatMap(({ name, trainable }) => (trainable ? [name] : [])));
+    const running = parameters.filter(
+      ({ name }) => learnt.has(name.replace(/\.running_(mean|var)$/, '.weight')) && !learnt.has(name),
+    );
+    const values = running.map(({ name, variable }) => [name, tf.clone(variable)] as const);
+    const sums = sumGradients(this.communicator, new Map(values));
+    for (const { name, variable } of running) tf.tidy(() => variable.assign(tf.div(sums.get(name)!, this.communicator.size)));
+    tf.dispose([...sums.values()]);
+  }
+
   anywhere(here: boolean): boolean {
     const flag = Float64Array.of(here ? 1 : 0);
     this.communicator.max(flag);
     return flag[0] > 0;
+  }
+
+  private total(value: number): number {
+    const sum = Float64Array.of(value);
+    this.communicator.sum(sum);
+    return sum[0];
   }
 
   /** This rank's part of the rows that each loss is a mean over; nothing of a loss that has no row anywhere. */

@@ -1,28 +1,28 @@
 import type { Config } from '../config/index.js';
 
 /** Models whose losses are put together over processes. */
-const DIVISIBLE = ['GeneralizedRCNN', 'ProposalNetwork'];
+const DIVISIBLE = ['GeneralizedRCNN', 'ProposalNetwork', 'RetinaNet', 'PanopticFPN', 'SemanticSegmentor'];
 
-/** Their heads. */
-const HEADS = ['StandardROIHeads', 'Res5ROIHeads'];
+/** Their heads on regions. */
+const HEADS = ['StandardROIHeads', 'Res5ROIHeads', 'CascadeROIHeads'];
 
-/** What keeps a config from being trained in several processes with the numbers of one, a sentence each; none for most. */
+/** What keeps a config from being trained in several processes, a sentence each; none for most. */
 export function indivisibleSettings({ MODEL }: Config): string[] {
   const reasons: string[] = [];
-  if (!DIVISIBLE.includes(MODEL.META_ARCHITECTURE))
-    reasons.push(`MODEL.META_ARCHITECTURE is ${MODEL.META_ARCHITECTURE}; ${DIVISIBLE.join(' and ')} do.`);
-  // What else learns, such as a cascade or keypoints, has means of its own kind.
-  else if (MODEL.META_ARCHITECTURE === 'GeneralizedRCNN' && (!HEADS.includes(MODEL.ROI_HEADS.NAME) || MODEL.KEYPOINT_ON))
-    reasons.push(
-      `MODEL.ROI_HEADS.NAME is ${MODEL.ROI_HEADS.NAME} and MODEL.KEYPOINT_ON ${MODEL.KEYPOINT_ON}; ${HEADS.join(' and ')} without keypoints do.`,
-    );
+  const { META_ARCHITECTURE: model, ROI_HEADS } = MODEL;
+  // What else learns may have means of its own kind.
+  if (!DIVISIBLE.includes(model)) reasons.push(`MODEL.META_ARCHITECTURE is ${model}; ${list(DIVISIBLE)} do.`);
+  else if ((model === 'GeneralizedRCNN' || model === 'PanopticFPN') && !HEADS.includes(ROI_HEADS.NAME))
+    reasons.push(`MODEL.ROI_HEADS.NAME is ${ROI_HEADS.NAME}; ${list(HEADS)} do.`);
   for (const [key, norm] of Object.entries(normsOf(MODEL)))
-    if (norm === 'BN' || norm === 'SyncBN')
+    if (norm === 'SyncBN')
       reasons.push(
-        `${key} is ${norm}, whose statistics would be those of each process's own pictures; GN and FrozenBN do not depend on the batch.`,
+        `${key} is SyncBN, whose statistics are those of all processes' pictures, which are not exchanged; BN takes those of each process's own, GN and FrozenBN do not depend on the batch.`,
       );
   return reasons;
 }
+
+const list = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 
 /** All norms of the config by key. */
 function normsOf(section: object, prefix = 'MODEL'): Record<string, unknown> {

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { Tape } from '../autodiff/tape.js';
 import { ArgumentError } from '../errors.js';
-import type { BatchLosses, HostTrace, TrainableModel, TrainingPass } from '../meta_arch/training_pass.js';
+import type { BatchLosses, HostTrace, TrainableModel, TrainingPass, WholeBatch } from '../meta_arch/training_pass.js';
 import { readBack } from '../ops/read_back.js';
 import type { Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingSample } from '../structures/training_sample.js';
@@ -26,6 +26,8 @@ export interface LossOptions {
   readonly trace?: HostTrace;
   /** Height and width that the batch is padded to at least. */
   readonly leastSize?: readonly [number, number];
+  /** The batch that this one is a part of. */
+  readonly whole?: WholeBatch;
   /**
    * Called between the forward and the backward pass: factors of the losses, by name, for the gradients; the losses are given as they are.
    * @param counts what each loss is a mean over, by name: see `BatchLosses`
@@ -96,11 +98,11 @@ function forward(
   model: TrainableModel,
   samples: readonly TrainingSample[],
   order: Permutations,
-  { trace, leastSize, measuresOnly = false }: Pick<TrainingPass, 'trace' | 'leastSize' | 'measuresOnly'>,
+  { trace, leastSize, whole, measuresOnly = false }: Pick<TrainingPass, 'trace' | 'leastSize' | 'whole' | 'measuresOnly'>,
   record: <T>(part: () => T) => T,
 ): Promise<BatchLosses> {
   if (samples.length === 0) throw new ArgumentError('The batch is empty; expected at least one sample.');
-  const seen = { ...(trace ? { trace } : {}), ...(leastSize ? { leastSize } : {}) };
+  const seen = { ...(trace ? { trace } : {}), ...(leastSize ? { leastSize } : {}), ...(whole ? { whole } : {}) };
   return model.computeLosses(samples, { record, order, measuresOnly, ...seen });
 }
 

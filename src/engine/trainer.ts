@@ -26,6 +26,8 @@ export interface StepSharing {
     losses: Readonly<Record<string, number>>,
     gradients: ReadonlyMap<string, tf.Tensor>,
   ): { readonly losses: Record<string, number>; readonly gradients: Map<string, tf.Tensor> };
+  /** After a step: what the model has learnt besides, each process from its own pictures, becomes the same everywhere. */
+  settle(model: TrainableModel): void;
   /** Whether it is so in any process. */
   anywhere(here: boolean): boolean;
 }
@@ -169,6 +171,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
     const factor = options.schedule(iteration);
     options.optimizer.step(gradients, factor);
     tf.dispose([...gradients.values()]);
+    options.sharing?.settle(options.model);
     options.average?.update();
     const totalLoss = Object.values(losses).reduce((a, b) => a + b, 0);
     const learningRate = options.learningRate * factor;

@@ -52,13 +52,15 @@ export class PanopticFpn extends GeneralizedRcnn {
   override async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
     const { semSegHead, instanceLossWeight } = this.options;
     let semantic: { loss_sem_seg: tf.Scalar } | undefined;
+    let pixels = 0;
     try {
       const found = await this.learnInstances(samples, pass, (features, paddedSize) => {
         const labels = semSegHead.paddedLabels(samples, paddedSize);
+        pixels = semSegHead.countedPixels(labels);
         semantic = pass.record(() => semSegHead.computeLosses(features, labels));
       });
       if (instanceLossWeight !== 1) weighHeads(found.losses, instanceLossWeight, pass);
-      return { ...found, losses: { ...found.losses, ...semantic } };
+      return { ...found, losses: { ...found.losses, ...semantic }, counts: { ...found.counts, loss_sem_seg: pixels } };
     } catch (error) {
       if (semantic) tf.dispose(semantic);
       throw error;

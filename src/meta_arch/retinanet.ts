@@ -112,7 +112,7 @@ export class RetinaNet extends MetaArchitecture {
   /** The losses are divided by a running mean of the foreground anchors, which a training step moves before use. */
   override computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
     const { anchorGenerator, numClasses, transform, training } = this.options;
-    const list = this.preprocess(samples);
+    const list = this.preprocess(samples, pass);
     const outputs = pass.record(() =>
       tf.tidy(() => this.forward(this.options.backbone.forward(tf.tensor4d(list.values, list.shape)))),
     );
@@ -125,11 +125,13 @@ export class RetinaNet extends MetaArchitecture {
         pass.trace?.(`anchor_fg_gt_boxes.${i}`, targets, [foreground.length, 4]);
       });
       const foreground = classified.reduce((sum, image) => sum + image.foreground.length, 0);
+      const { parts, sum } = pass.whole ?? { parts: 1, sum: (own: number) => own };
       if (!pass.measuresOnly)
-        this.lossNormalizer = this.lossNormalizer * NORMALIZER_MOMENTUM + Math.max(foreground, 1) * (1 - NORMALIZER_MOMENTUM);
-      const losses = pass.record(() =>
-        denseLosses(outputs, anchors, classified, transform, numClasses, training, this.lossNormalizer),
-      );
+        this.lossNormalizer =
+          this.lossNormalizer * NORMALIZER_MOMENTUM + Math.max(sum(foreground), 1) * (1 - NORMALIZER_MOMENTUM);
+      // The losses of equal parts are put together as a mean; these are a part of a sum.
+      const normalizer = this.lossNormalizer / parts;
+      const losses = pass.record(() => denseLosses(outputs, anchors, classified, transform, numClasses, training, normalizer));
       const metrics = { num_pos_anchors: foreground / samples.length, loss_normalizer: this.lossNormalizer };
       return Promise.resolve({ losses, metrics, pending: [] });
     } finally {

@@ -50,12 +50,12 @@ export class SemanticSegmentor extends MetaArchitecture {
 
   override computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
     const { backbone, semSegHead } = this.options;
-    const list = this.preprocess(samples);
+    const list = this.preprocess(samples, pass);
     const labels = semSegHead.paddedLabels(samples, [list.shape[1], list.shape[2]]);
     const losses = pass.record(() =>
       tf.tidy(() => semSegHead.computeLosses(backbone.forward(tf.tensor4d(list.values, list.shape)), labels)),
     );
-    return Promise.resolve({ losses, metrics: {}, pending: [] });
+    return Promise.resolve({ losses, counts: { loss_sem_seg: semSegHead.countedPixels(labels) }, metrics: {}, pending: [] });
   }
 }
 

@@ -17,6 +17,15 @@ export interface TrainingPass {
   readonly measuresOnly?: boolean;
   /** The batch is padded to at least this height and width: that of a larger batch that it is a part of. */
   readonly leastSize?: readonly [number, number];
+  /** Of a batch that is one of several equal parts of a larger one, in a process each. */
+  readonly whole?: WholeBatch;
+}
+
+/** The batch that a batch is a part of. */
+export interface WholeBatch {
+  readonly parts: number;
+  /** Of what each part has of a number: all parts ask in the same order, and wait for each other. */
+  sum(value: number): number;
 }
 
 /** A model that can compute its losses: what training works on. */

@@ -14,7 +14,7 @@ import type { Proposals } from '../rpn/find_top_proposals.js';
 import { Matcher } from '../rpn/matcher.js';
 import { PROPOSAL_COLUMNS } from '../rpn/proposal_kernel.js';
 import type { Trace } from '../rpn/rpn.js';
-import type { Permutations } from '../rpn/subsample_labels.js';
+import { orderOfImage, type Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { BoxHead, type RegionHead } from './box_head.js';
 import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics, type LabelledRegions } from './box_losses.js';
@@ -127,7 +127,7 @@ export class CascadeRoiHeads extends RoiHeads {
   override sample(proposals: readonly Proposals[], samples: readonly TrainingSample[], order: Permutations): SampledProposals[] {
     const { sampling, matchers } = this.options.training;
     const first = { ...sampling, matcher: matchers[0] };
-    return proposals.map(({ boxes }, i) => sampleProposals(boxes, samples[i].groundTruth, first, order));
+    return proposals.map(({ boxes }, i) => sampleProposals(boxes, samples[i].groundTruth, first, orderOfImage(order, i)));
   }
 
   /** Every stage has losses of its own, `loss_cls_stage0` and so on. Between two stages the deltas come back: matching is on the host. */
@@ -139,6 +139,7 @@ export class CascadeRoiHeads extends RoiHeads {
   ): Promise<RoiLosses> {
     const { stages, training, mask, keypoint } = this.options;
     const losses: RoiLosses['losses'] = {};
+    const counts: Record<string, number> = {};
     const metrics: Record<string, number> = {};
     const pending: RoiLosses['pending'][number][] = [];
     let regions: readonly LabelledRegions[] = sampled;
@@ -155,6 +156,7 @@ export class CascadeRoiHeads extends RoiHeads {
         losses[`loss_cls_stage${stage}`] = learnt.loss_cls;
         losses[`loss_box_reg_stage${stage}`] = learnt.loss_box_reg;
         const classes = allClasses(regions);
+        counts[`loss_cls_stage${stage}`] = counts[`loss_box_reg_stage${stage}`] = classes.length;
         const foreground = classes.filter((label) => label !== training.sampling.numClasses).length;
         metrics[`stage${stage}/roi_head/num_fg_samples`] = foreground / regions.length;
         metrics[`stage${stage}/roi_head/num_bg_samples`] = (classes.length - foreground) / regions.length;
@@ -167,14 +169,16 @@ export class CascadeRoiHeads extends RoiHeads {
       if (mask) {
         const masks = pass.record(() => maskBranchLosses(mask, features, sampled, samples));
         Object.assign(losses, masks.losses);
+        counts.loss_mask = sampled.reduce((sum, { foregroundCount }) => sum + foregroundCount, 0);
         pending.push(...masks.pending);
       }
       if (keypoint) {
         const points = pass.record(() => keypointBranchLosses(keypoint, features, sampled, samples));
         Object.assign(losses, points.losses);
+        Object.assign(counts, points.counts);
         Object.assign(metrics, points.metrics);
       }
-      return { losses, metrics, pending };
+      return { losses, counts, metrics, pending };
     } catch (error) {
       tf.dispose([losses, pending.map(({ values }) => values)]);
       throw error;

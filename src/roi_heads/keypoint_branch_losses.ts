@@ -12,10 +12,12 @@ export function keypointBranchLosses(
   features: FeatureMaps,
   sampled: readonly SampledProposals[],
   samples: readonly TrainingSample[],
-): Pick<RoiLosses, 'losses' | 'metrics'> {
+): Pick<RoiLosses, 'losses' | 'counts' | 'metrics'> {
   const batch = keypointBatch(sampled, samples, keypoint.count, keypoint.size);
   const { metrics } = batch;
-  if (batch.rows.length === 0) return { losses: { loss_keypoint: tf.scalar(0) }, metrics };
+  // With a number per image the loss is a mean over pictures.
+  const counts: Record<string, number> = keypoint.loss.normalizer === 'visible' ? { loss_keypoint: batch.rows.length } : {};
+  if (batch.rows.length === 0) return { losses: { loss_keypoint: tf.scalar(0) }, counts, metrics };
   const loss = tf.tidy(() => keypointLoss(keypoint.forward(features, batch.boxes), batch, keypoint.loss, samples.length));
-  return { losses: { loss_keypoint: loss }, metrics };
+  return { losses: { loss_keypoint: loss }, counts, metrics };
 }

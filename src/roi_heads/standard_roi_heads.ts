@@ -154,7 +154,7 @@ export class StandardRoiHeads extends RoiHeads {
       Object.assign(losses, box);
       pending.push({ values: logits, toMetrics: (values) => classificationMetrics(values, classes) });
     }
-    const counts = { loss_cls: classes.length, loss_box_reg: classes.length, loss_mask: foreground };
+    const counts: Record<string, number> = { loss_cls: classes.length, loss_box_reg: classes.length, loss_mask: foreground };
     if (mask) {
       const masks = maskBranchLosses(mask, features, sampled, samples);
       Object.assign(losses, masks.losses);
@@ -163,6 +163,7 @@ export class StandardRoiHeads extends RoiHeads {
     if (keypoint) {
       const points = keypointBranchLosses(keypoint, features, sampled, samples);
       Object.assign(losses, points.losses);
+      Object.assign(counts, points.counts);
       Object.assign(metrics, points.metrics);
     }
     return { losses, counts, metrics, pending };

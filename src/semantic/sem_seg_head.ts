@@ -114,6 +114,11 @@ export class SemSegHead extends Module {
     });
   }
 
+  /** How many pixels the loss is a mean over. */
+  countedPixels(labels: Uint8Array): number {
+    return labels.reduce((count, label) => count + Number(label !== this.options.ignoreValue), 0);
+  }
+
   /**
    * The labels of a batch as large as its padded pictures; the margin does not count.
    * @param paddedSize (height, width)

@@ -4,6 +4,7 @@ import { Random } from '../../src/data/random.js';
 import { DataParallel } from '../../src/distributed/data_parallel.js';
 import type { BatchLosses, TrainingPass } from '../../src/meta_arch/training_pass.js';
 import { Module, sameLayout, tensorOf } from '../../src/layers/module.js';
+import { BatchNorm, FrozenBatchNorm } from '../../src/layers/norm.js';
 import { ZEROS } from '../../src/layers/weight_init.js';
 import type { TrainingSample } from '../../src/structures/training_sample.js';
 import { tinySample } from '../engine/fake_training.js';
@@ -67,6 +68,24 @@ describe.each(devices)('a divided batch on %s', (device) => {
     expect(model.seen!.order.ofImage!(0).permutation(9)).toEqual(new Random(1).fork(6).permutation(9));
     tf.dispose([...found.gradients.values()]);
     model.dispose();
+  });
+
+  it('makes the running statistics of batch norms that learn the mean of all, and leaves frozen ones alone', async () => {
+    await useDevice(device);
+    const [norm, frozen] = [new BatchNorm(2), new FrozenBatchNorm(2)];
+    const parameters = [...norm.modelParameters('norm.'), ...frozen.modelParameters('frozen.')];
+    for (const { name, set } of parameters) if (name.endsWith('running_mean')) set(Float32Array.of(1, 2));
+    const before = tf.memory().numTensors;
+    // The other two ranks together have means of 8 and 1, and variances of 2 and 5; here the variances are 1.
+    new DataParallel(new GivenPeers(0, 3, [[8, 1, 2, 5]])).settle({ modelParameters: () => parameters });
+    expect(tf.memory().numTensors).toBe(before);
+    const values = async (end: string) => [...(await parameters.find(({ name }) => name === end)!.get())];
+    expect(await values('norm.running_mean')).toEqual([3, 1]);
+    expect(await values('norm.running_var')).toEqual([1, 2]);
+    expect(await values('frozen.running_mean')).toEqual([1, 2]);
+    expect(await values('norm.weight')).toEqual([1, 1]);
+    norm.dispose();
+    frozen.dispose();
   });
 
   it('ends everywhere where one process is asked to', () => {

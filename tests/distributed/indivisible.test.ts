@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import { getConfig } from '../../src/config/index.js';
+import { indivisibleSettings } from '../../src/distributed/indivisible.js';
+
+it.each([
+  'COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x',
+  'COCO-InstanceSegmentation/mask_rcnn_R_50_C4_3x',
+  'COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x',
+  'COCO-PanopticSegmentation/panoptic_fpn_R_50_3x',
+  'COCO-Detection/retinanet_R_50_FPN_3x',
+  'COCO-Detection/rpn_R_50_FPN_1x',
+  'Misc/cascade_mask_rcnn_R_50_FPN_3x',
+])('%s trains in several processes', (name) => {
+  expect(indivisibleSettings(getConfig(name))).toEqual([]);
+});
+
+it('what does not is named, with what does', () => {
+  const config = getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', ['MODEL.FPN.NORM=SyncBN']);
+  expect(indivisibleSettings(config)).toEqual([
+    expect.stringMatching(/^MODEL\.FPN\.NORM is SyncBN.*BN takes .* GN and FrozenBN/),
+  ]);
+  config.MODEL.FPN.NORM = 'BN';
+  config.MODEL.ROI_HEADS.NAME = 'MyHeads';
+  expect(indivisibleSettings(config)).toEqual([
+    'MODEL.ROI_HEADS.NAME is MyHeads; StandardROIHeads, Res5ROIHeads and CascadeROIHeads do.',
+  ]);
+  config.MODEL.META_ARCHITECTURE = 'MyModel';
+  expect(indivisibleSettings(config)).toEqual([expect.stringMatching(/^MODEL\.META_ARCHITECTURE is MyModel; GeneralizedRCNN,/)]);
+});
