@@ -22,6 +22,7 @@ const golden = JSON.parse(readFileSync(fixture('golden.json'), 'utf8')) as {
   min_size: number;
   max_size: number;
   detections: number;
+  keypoint: Found & { /** (x, y, 1) of each of 17. */ keypoints: [number, number, number][][]; keypoints_scores: number[][] };
   mask: Found & { masks: number[][]; mask_pixels_near_half: number[] };
 };
 const overrides = [
@@ -64,6 +65,26 @@ describe("torchvision's weights", () => {
     const report = await convertCheckpoint(fixture('mask_rcnn.pth'), converted);
     expect(report.format).toBe('pth');
     await expectGolden(converted, 'cpu');
+  });
+
+  it("give torchvision's keypoints", async () => {
+    const predictor = await Predictor.load({ weights: fixture('keypoint_rcnn.pth') }, { device: 'wasm', overrides });
+    const tensors = tf.memory().numTensors;
+    expect(predictor.loadReport.unused).toEqual([]);
+    const result = await predictor.predict(fixture('0.png'));
+    expect(tf.memory().numTensors).toBe(tensors);
+    predictor.dispose();
+    const { boxes, scores, keypoints } = golden.keypoint;
+    expect(result.length).toBe(scores.length);
+    for (const [i, { box, score, keypoints: found }] of result.instances.entries()) {
+      expect(Math.abs(score - scores[i]!)).toBeLessThan(1e-4);
+      for (const k of [0, 1, 2, 3]) expect(Math.abs(box[k]! - boxes[i]![k]!)).toBeLessThan(5e-3);
+      expect(found!.map(({ name }) => name)[0]).toBe('nose');
+      for (const [k, { x, y }] of found!.entries()) {
+        expect(Math.abs(x - keypoints[i]![k]![0]), `x of keypoint ${k} of ${i}`).toBeLessThan(5e-3);
+        expect(Math.abs(y - keypoints[i]![k]![1]), `y of keypoint ${k} of ${i}`).toBeLessThan(5e-3);
+      }
+    }
   });
 
   it('have a configuration of their own', async () => {
