@@ -19,7 +19,9 @@ interface PreviewFlags {
 export function registerPreview(dataset: Command): void {
   dataset
     .command('preview')
-    .description('write a PNG sheet of samples as training sees them: resized, flipped, cropped, with their objects')
+    .description(
+      'write a PNG sheet of samples as training sees them: resized, flipped, cropped, with their objects (keypoints with --set MODEL.KEYPOINT_ON=True)',
+    )
     .argument('<file>', 'COCO annotation JSON')
     .requiredOption('--images <folder>', 'folder of the pictures')
     .requiredOption('--output <file>', 'the sheet, a PNG file')
@@ -63,10 +65,16 @@ export function registerPreview(dataset: Command): void {
         return made;
       });
       const order = cfg.INPUT.FORMAT as 'BGR' | 'RGB';
-      const { classes, withoutObjects, records } = loader.dataset;
+      const { classes, keypointNames, withoutObjects, records } = loader.dataset;
       await writeFileAtomic(
         flags.output,
-        await sampleSheet(samples, { classes, order, columns: flags.columns, size: flags.size }),
+        await sampleSheet(samples, {
+          classes,
+          order,
+          columns: flags.columns,
+          size: flags.size,
+          ...(keypointNames ? { keypointNames } : {}),
+        }),
       );
       await loader.close();
       const shown = samples.map((s) => ({

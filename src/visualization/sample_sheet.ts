@@ -2,12 +2,15 @@ import type { MaskAnnotation, TrainingSample } from '../structures/training_samp
 import { transformSample } from '../data/mix/transform_sample.js';
 import { ResizeTransform } from '../data/transforms/resize_transform.js';
 import { ArgumentError } from '../errors.js';
+import type { Keypoint } from '../structures/detected_instances.js';
 import { drawInstances, type DrawnInstance } from './draw.js';
 
 /** Options of {@link sampleSheet}. */
 export interface SampleSheetOptions {
   /** Class names by number. */
   readonly classes: readonly string[];
+  /** Names of the keypoints by number, which the lines between them go by; without them only points are drawn. */
+  readonly keypointNames?: readonly string[];
   /** Order of the samples' channels. */
   readonly order: 'BGR' | 'RGB';
   /** Pictures in a row; default 4. */
@@ -20,7 +23,7 @@ export interface SampleSheetOptions {
 const GAP = 8;
 
 /**
- * Training samples side by side with their objects drawn in, as they go into a model. Keypoints are not drawn. Node only (sharp).
+ * Training samples side by side with their objects drawn in, as they go into a model: masks, and keypoints that are labelled. Node only (sharp).
  * @returns a PNG file's bytes
  */
 export async function sampleSheet(samples: readonly TrainingSample[], options: SampleSheetOptions): Promise<Uint8Array> {
@@ -52,7 +55,7 @@ function fitted(sample: TrainingSample, size: number): TrainingSample {
   return transformSample(sample, new ResizeTransform(sample.height, sample.width, height, width));
 }
 
-function drawSample(sample: TrainingSample, { classes, order }: SampleSheetOptions): Promise<Uint8Array> {
+function drawSample(sample: TrainingSample, { classes, order, keypointNames }: SampleSheetOptions): Promise<Uint8Array> {
   const { height, width, groundTruth: truth } = sample;
   const data = order === 'RGB' ? sample.data : reversed(sample.data);
   const instances = Array.from(truth.classes, (classIndex, i): DrawnInstance => {
@@ -63,9 +66,19 @@ function drawSample(sample: TrainingSample, { classes, order }: SampleSheetOptio
       className: classes[classIndex] ?? String(classIndex),
       classIndex,
       ...(mask ? drawnMask(mask, height, width) : {}),
+      ...(truth.keypoints ? { keypoints: drawnKeypoints(truth.keypoints, truth.classes.length, i, keypointNames) } : {}),
     };
   });
   return drawInstances({ data, height, width }, instances);
+}
+
+/** Those that the data set labels, hidden ones too. @param values [G, P, 3] as (x, y, visibility) */
+function drawnKeypoints(values: Float32Array, objects: number, object: number, names: readonly string[] = []): Keypoint[] {
+  const count = values.length / objects / 3;
+  return Array.from({ length: count }, (_, k) => {
+    const [x, y, visibility] = values.subarray((object * count + k) * 3);
+    return { name: names[k] ?? `keypoint ${k}`, x, y, score: visibility > 0 ? 1 : 0 };
+  });
 }
 
 function drawnMask(mask: MaskAnnotation, height: number, width: number): Partial<DrawnInstance> {
