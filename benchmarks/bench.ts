@@ -12,6 +12,10 @@ export interface Bench {
   options: Record<string, unknown>;
   /** Floating point operations of one run, where they are worth a rate. */
   flops?: number;
-  /** Work outside of the timing; returns one run of ours, which may report figures. */
-  prepare(): Promise<{ run(): Promise<Record<string, number> | void>; dispose(): void }>;
+  /** Work outside of the timing; returns one run of ours, which may report figures, and, where we are our own peer, one of the other way. */
+  prepare(): Promise<{
+    run(): Promise<Record<string, number> | void>;
+    baseline?: { description: string; run(): Promise<void> };
+    dispose(): void;
+  }>;
 }

@@ -51,6 +51,8 @@ async function measure(
   }
   const sides = await Promise.all(bench.peers.filter(wanted).map((name) => preparePeer(name, bench, inputs, peers)));
   const ours = await bench.prepare();
+  const { baseline } = ours;
+  if (baseline) sides.push({ local: () => baseline.run(), description: baseline.description, times: [], figures: {} });
   const times: number[] = [];
   let figures: Record<string, number> = {};
   try {
@@ -93,7 +95,7 @@ async function measure(
 function soFar(name: string, turn: number, runs: number, ours: number[], sides: Side[]): string {
   const last = (times: number[]): string => (times.length ? `${round(times.at(-1)!)} ms` : '');
   const others = sides
-    .filter(({ peer }) => peer)
+    .filter(({ peer, local }) => peer ?? local)
     .map((side) => `, ${side.description.split(',')[0]} ${last(side.times)}`)
     .join('');
   return `  ${name} ${turn} of ${runs}: ours ${last(ours)}${others}`;
@@ -101,6 +103,8 @@ function soFar(name: string, turn: number, runs: number, ours: number[], sides: 
 
 interface Side {
   peer?: Peer;
+  /** A peer in this process. */
+  local?: () => Promise<void>;
   description: string;
   times: number[];
   figures: Record<string, unknown>;
@@ -122,6 +126,11 @@ async function preparePeer(
 }
 
 async function runPeer(side: Side, counted: boolean): Promise<void> {
+  if (side.local) {
+    const start = performance.now();
+    await side.local();
+    if (counted) side.times.push(performance.now() - start);
+  }
   if (!side.peer) return;
   const { ms, error, ...figures } = await side.peer.ask({ do: 'run' });
   if (error) {

@@ -9,7 +9,7 @@ const LEAST_PACKS = 4;
 const LEAST_PRODUCTS = 8e6;
 
 /**
- * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (cpu, webgpu), or groups packed into dense convolutions with block-diagonal
+ * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (cpu, webgpu, wasm in inference), or groups packed into dense convolutions with block-diagonal
  * kernels. Each has gradients.
  * @param x      [N, H, W, C]
  * @param kernel [kh, kw, C / groups, K]
@@ -23,7 +23,7 @@ export function groupedConv2d(
   pad: 'same' | 'valid',
 ): tf.Tensor4D {
   if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
-  if (hasGroupedConv2d()) return directGroupedConv2d(x, kernel, groups, stride, pad);
+  if (hasGroupedConv2d(kernel.shape, groups)) return directGroupedConv2d(x, kernel, groups, stride, pad);
   return packedGroupedConv2d(x, kernel, groups, stride, pad);
 }
 

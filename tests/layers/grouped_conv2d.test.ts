@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/data/random.js';
 import '../../src/backends/kernels/wasm_training.js';
 import { groupedConv2d } from '../../src/layers/grouped_conv2d.js';
+import { GROUPED_CONV2D } from '../../src/ops/grouped_conv2d/kernel_names.js';
 import { readBack } from '../../src/ops/read_back.js';
 import { devices, useDevice } from '../ops/devices.js';
 import { maxDifference } from '../ops/max_difference.js';
@@ -19,6 +20,8 @@ interface Problem {
 const PROBLEMS: Problem[] = [
   { x: [2, 5, 6, 8], filter: [3, 3, 4, 8], groups: 2, stride: 1, pad: 'same' },
   { x: [1, 7, 6, 6], filter: [3, 3, 2, 9], groups: 3, stride: 2, pad: 'valid' },
+  { x: [2, 8, 9, 16], filter: [3, 3, 4, 32], groups: 4, stride: 2, pad: 'same' },
+  { x: [1, 9, 12, 24], filter: [2, 3, 6, 48], groups: 4, stride: 2, pad: 'valid' },
   { x: [1, 4, 4, 12], filter: [1, 1, 3, 32], groups: 4, stride: 1, pad: 'valid' },
   { x: [1, 6, 7, 64], filter: [3, 3, 2, 128], groups: 32, stride: 2, pad: 'same' },
   { x: [1, 9, 8, 32], filter: [3, 3, 16, 32], groups: 2, stride: 1, pad: 'same' },
@@ -88,4 +91,52 @@ describe.each(devices)('grouped convolution on %s', (device) => {
     tf.dispose([x, filter, dy, y, ...gradients]);
     expect(tf.memory().numTensors).toBe(before);
   });
+});
+
+describe('the choice of a way on wasm', () => {
+  beforeAll(() => useDevice('wasm'));
+
+  /** The kernels that a grouped convolution runs. */
+  function kernelsOf(run: () => tf.Tensor): string[] {
+    const names: string[] = [];
+    const engine = tf.engine() as unknown as { runKernel: (name: string, ...rest: unknown[]) => unknown };
+    const original = engine.runKernel.bind(engine);
+    engine.runKernel = (name, ...rest) => {
+      names.push(name);
+      return original(name, ...rest);
+    };
+    try {
+      run().dispose();
+    } finally {
+      engine.runKernel = original;
+    }
+    return names;
+  }
+
+  it.skipIf(!devices.includes('wasm'))(
+    'is the direct kernel, alone, on maps of any size; none of it has zeros of other groups to multiply',
+    () => {
+      for (const [side, channels, groups] of [
+        [4, 256, 32],
+        [7, 128, 2],
+        [30, 64, 16],
+      ] as const) {
+        const [x, filter] = [tf.zeros([1, side, side, channels]), tf.zeros([3, 3, channels / groups, channels])] as tf.Tensor4D[];
+        expect(kernelsOf(() => groupedConv2d(x, filter, groups, 1, 'same'))).toEqual([GROUPED_CONV2D]);
+        tf.dispose([x, filter]);
+      }
+    },
+  );
+
+  it.skipIf(!devices.includes('wasm'))(
+    'is a dense convolution where a group has outputs that no vector holds, and within gradients',
+    () => {
+      const [x, filter] = [tf.zeros([1, 7, 6, 6]), tf.zeros([3, 3, 2, 9])] as tf.Tensor4D[];
+      expect(kernelsOf(() => groupedConv2d(x, filter, 3, 1, 'same'))).toContain('Conv2D');
+      const [wide, eight] = [tf.zeros([1, 5, 5, 16]), tf.zeros([3, 3, 8, 16])] as tf.Tensor4D[];
+      const names = kernelsOf(() => tf.grad((map: tf.Tensor) => groupedConv2d(map as tf.Tensor4D, eight, 2, 1, 'same'))(wide));
+      expect(names).not.toContain(GROUPED_CONV2D);
+      tf.dispose([x, filter, wide, eight]);
+    },
+  );
 });

@@ -5,6 +5,7 @@ import {
   GROUPED_CONV2D_INPUT_GRAD,
   type GroupedConvAttributes,
 } from './kernel_names.js';
+import { suitsWasm } from './wasm.js';
 import './cpu.js';
 import './webgpu.js';
 
@@ -20,9 +21,15 @@ tf.registerGradient({
   },
 });
 
-/** Whether the running backend convolves groups directly. */
-export function hasGroupedConv2d(): boolean {
-  return tf.getKernel(GROUPED_CONV2D, tf.getBackend()) !== undefined;
+/**
+ * Whether the running backend has a direct kernel for this convolution that is worth its while. That of wasm has no gradients: within a gradient function it is
+ * not taken.
+ * @param filterShape [kh, kw, C / groups, K]
+ */
+export function hasGroupedConv2d(filterShape: readonly number[], groups: number): boolean {
+  const backend = tf.getBackend();
+  if (tf.getKernel(GROUPED_CONV2D, backend) === undefined) return false;
+  return backend !== 'wasm' || (tf.engine().state.gradientDepth === 0 && suitsWasm(filterShape[3], groups));
 }
 
 /**

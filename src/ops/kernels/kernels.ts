@@ -27,6 +27,22 @@ export interface Kernels {
     stride: number,
     out: number,
   ): void;
+  groupedConv2d(
+    x: number,
+    filter: number,
+    y: number,
+    images: number,
+    height: number,
+    width: number,
+    channels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    outHeight: number,
+    outWidth: number,
+    outs: number,
+    groups: number,
+    stride: number,
+  ): void;
   nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
 }
 

@@ -2,3 +2,4 @@
 export { roiAlignForward, roiAlignBackward, roiAlignBackwardInOrder } from './roi_align';
 export { nms } from './nms';
 export { resizeColourRows, resizeColumns } from './resize';
+export { groupedConv2d } from './grouped_conv2d';
