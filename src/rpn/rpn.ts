@@ -14,6 +14,7 @@ import { Matcher } from './matcher.js';
 import { hasProposalKernel, selectProposals, splitProposals } from './proposal_kernel.js';
 import { RpnHead } from './rpn_head.js';
 import { type RpnLossOptions, rpnLosses } from './rpn_losses.js';
+import './proposal_kernel_webgl.js';
 import './proposal_kernel_webgpu.js';
 
 /** Sees intermediate tensors by name; whoever wants to keep one clones it. */

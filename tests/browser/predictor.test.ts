@@ -1,6 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenFolder } from '../golden_folder.js';
+import { CHOICES } from '../rpn/proposal_problems.js';
 import { PROBLEMS } from '../ops/roi_align/problems.js';
 import { launchChromium, noChromium, openPage } from './chromium.js';
 import { differences } from './golden_case.js';
@@ -137,6 +138,71 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
     });
   });
 
+  describe.each(['webgl', 'webgpu'] as const)('what stays on the device on %s', (device) => {
+    it('is all but two reads a picture', async () => {
+      const { page, problems } = await openPage(await launch(device), site.url);
+      const reads = await page.evaluate(
+        async ([device, model, picture]) => {
+          const { Predictor, countReads } = window.api;
+          const blob = await (await fetch(picture)).blob();
+          const sizes = ['INPUT.MIN_SIZE_TEST=64', 'INPUT.MAX_SIZE_TEST=96', 'TEST.DETECTIONS_PER_IMAGE=12'];
+          const overrides = [...sizes, 'MODEL.RPN.PRE_NMS_TOPK_TEST=100', 'MODEL.RPN.POST_NMS_TOPK_TEST=40'];
+          const predictor = await Predictor.load(model, { device, overrides });
+          const found = (await predictor.predict(blob)).length;
+          const counts = await countReads(() => predictor.predict(blob));
+          predictor.dispose();
+          return { found, counts };
+        },
+        [device, MODEL, PICTURE] as const,
+      );
+      expect(reads.found).toBeGreaterThan(0);
+      expect(reads.counts).toEqual({ library: 2, waited: 2, blocked: 0 });
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+
+    it('are the proposals that the plain loops choose', async () => {
+      const { page, problems } = await openPage(await launch(device), site.url);
+      const rows = await page.evaluate(
+        async ([device, table]) => {
+          const { compareChoice, held, startBackend } = window.api;
+          await startBackend(device);
+          const before = held().tensors;
+          const found = [];
+          for (const [, cells, before, after] of table) found.push(...(await compareChoice(cells, before, after)));
+          return { found, left: held().tensors - before };
+        },
+        [device, CHOICES] as const,
+      );
+      expect(rows.found.map(({ expected }) => expected.length)).toEqual(CHOICES.flatMap(([, , , most]) => [most, most]));
+      for (const { chosen, expected, boxes } of rows.found) {
+        expect(chosen).toEqual(expected);
+        expect(boxes).toBeLessThan(1e-4);
+      }
+      expect(rows.left).toBe(0);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+
+    it('are regions that only the GPU knows: placed and pooled as those of the host', async () => {
+      const { page, problems } = await openPage(await launch(device), site.url);
+      const distances = await page.evaluate(
+        async ([device, table]) => {
+          await window.api.startBackend(device);
+          const distances = [];
+          for (const [channels, ratio, aligned] of table)
+            distances.push(await window.api.compareDeviceRegions(channels, ratio, aligned));
+          return distances;
+        },
+        [device, PROBLEMS.slice(1, 4)] as const,
+      );
+      for (const distance of distances) expect(distance).toBeLessThan(1e-5);
+      expect(distances.length).toBe(3);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+  });
+
   describe.each(['webgl', 'webgpu'] as const)('memory on %s', (device) => {
     it('is after 100 runs of every op what it was before', async () => {
       const { page, problems } = await openPage(await launch(device), site.url);
@@ -145,7 +211,7 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
         return window.api.heldAfterRuns();
       }, device);
       const everywhere = ['multilevelRoiAlign', 'refineRegions', 'groupedConv2d', 'dilatedConv2d', 'groupNorm'];
-      const more = device === 'webgpu' ? ['rotatedRoiAlign', 'deformConv2d', 'selectProposals'] : [];
+      const more = ['selectProposals', ...(device === 'webgpu' ? ['rotatedRoiAlign', 'deformConv2d'] : [])];
       expect(ran).toEqual(expect.arrayContaining([...everywhere, ...more, 'upsampleBilinear', 'upsampleNearest2x']));
       expect(differences).toEqual([]);
       expect(problems).toEqual([]);

@@ -6,9 +6,7 @@ import { Box2BoxTransform } from '../../src/rpn/box_transform.js';
 import { hasProposalKernel, selectProposals, splitProposals } from '../../src/rpn/proposal_kernel.js';
 import { readProposals } from '../../src/rpn/rpn.js';
 import { devices, useDevice } from '../ops/devices.js';
-import { maxDifference } from '../ops/max_difference.js';
-import { Random } from '../../src/data/random.js';
-import { findTopProposals } from '../../src/rpn/find_top_proposals.js';
+import { CHOICES, compareChoice } from './proposal_problems.js';
 
 const attributes = {
   anchors: new AnchorGenerator({ sizes: [[8], [16]], aspectRatios: [[1]], strides: [8, 16], offset: 0.5 }),
@@ -63,46 +61,13 @@ describe.each(devices)('the choice of proposals on %s', (device) => {
 describe.each(devices)('the choice among many on %s', (device) => {
   beforeAll(() => useDevice(device));
 
-  it.each([
-    ['fewer candidates than are told apart by offsets', [12, 16], 400, 120],
-    ['more of them, group by group', [40, 52], 900, 300],
-  ])('makes the choice that the plain loops make: %s', async (_, [height, width], preNmsTopK, postNmsTopK) => {
-    const random = new Random(5);
-    const anchors = new AnchorGenerator({
-      sizes: [[24], [48], [96]],
-      aspectRatios: [[0.5, 1, 2]],
-      strides: [8, 16, 32],
-      offset: 0,
-    });
-    const images = 2;
-    const levels = [0, 1, 2].map((level) => ({ height: Math.ceil(height / 2 ** level), width: Math.ceil(width / 2 ** level) }));
-    const maps = levels.map((level) =>
-      // Few different values, so that many are equal.
-      Float32Array.from(
-        { length: images * level.height * level.width * 3 },
-        () => Math.round(random.uniform(0, 1) * 4000) / 256 - 8,
-      ),
-    );
-    const deltas = maps.map((map) => Float32Array.from({ length: map.length * 4 }, () => random.uniform(0, 1) - 0.5));
-    const transform = new Box2BoxTransform([1, 1, 1, 1]);
-    const selection = { nmsThreshold: 0.7, preNmsTopK, postNmsTopK, minBoxSize: 4 };
-    const imageSizes = [[height * 8, width * 8], [height * 8 - 37, width * 8 - 90]] as [number, number][]; // prettier-ignore
+  it.each(CHOICES)('makes the choice that the plain loops make: %s', async (_, cells, preNmsTopK, postNmsTopK) => {
     const before = tf.memory().numTensors;
-    const tensors = [maps, deltas].map((list, part) =>
-      list.map((values, l) => tf.tensor4d(values.slice(), [images, levels[l].height, levels[l].width, part === 0 ? 3 : 12])),
-    );
-    const rows = selectProposals(tensors[0], tensors[1], { anchors, transform, selection, imageSizes });
-    const chosen = await readProposals(rows, images);
-    for (let image = 0; image < images; image++) {
-      const part = (list: Float32Array[]) =>
-        list.flatMap((v) => [...v.subarray((image * v.length) / images, ((image + 1) * v.length) / images)]);
-      const values = Float32Array.from([...part(maps), ...part(deltas)]);
-      const expected = findTopProposals(values, levels, imageSizes[image], anchors, transform, selection);
-      expect(expected.objectnessLogits.length).toBe(postNmsTopK);
-      expect([...chosen[image].objectnessLogits]).toEqual([...expected.objectnessLogits]);
-      expect(maxDifference(chosen[image].boxes, expected.boxes)).toBeLessThan(1e-4);
+    for (const { chosen, expected, boxes } of await compareChoice(cells, preNmsTopK, postNmsTopK)) {
+      expect(expected.length).toBe(postNmsTopK);
+      expect(chosen).toEqual(expected);
+      expect(boxes).toBeLessThan(1e-4);
     }
-    tf.dispose([tensors, rows]);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -18,6 +18,8 @@ export interface RoiAlignAttributes extends RoiAlignOptions {
 
 /** One backend's pair of kernels. */
 export interface RoiAlignKernels<B> {
+  /** The forward pass on regions that only the device knows, without reading them; undefined where `forward` is to be taken. */
+  forwardOnDevice?(backend: B, maps: tf.TensorInfo[], rois: tf.TensorInfo, call: RoiAlignCall): tf.TensorInfo | undefined;
   forward(backend: B, maps: tf.TensorInfo[], rois: tf.TensorInfo, attributes: RoiAlignAttributes): tf.TensorInfo;
   backward(backend: B, dy: tf.TensorInfo, rois: tf.TensorInfo, attributes: RoiAlignAttributes): tf.TensorInfo[];
 }
@@ -42,9 +44,13 @@ export function registerRoiAlign<B>(backendName: string, kernels: RoiAlignKernel
     kernelName: MULTILEVEL_ROI_ALIGN,
     backendName,
     kernelFunc: ({ inputs, attrs, backend }) => {
-      const attributes = withLevels(attrs as unknown as RoiAlignCall, inputs.rois as tf.TensorInfo, backend);
-      const maps = attributes.shapes.map((_, level) => inputs[`x${level}`] as tf.TensorInfo);
-      return kernels.forward(backend as B, maps, inputs.rois as tf.TensorInfo, attributes);
+      const call = attrs as unknown as RoiAlignCall;
+      const rois = inputs.rois as tf.TensorInfo;
+      const maps = call.shapes.map((_, level) => inputs[`x${level}`] as tf.TensorInfo);
+      return (
+        kernels.forwardOnDevice?.(backend as B, maps, rois, call) ??
+        kernels.forward(backend as B, maps, rois, withLevels(call, rois, backend))
+      );
     },
   });
   tf.registerKernel({

@@ -1,28 +1,8 @@
-import type { DataId, TensorInfo } from '@tensorflow/tfjs-core';
-import { env } from '@tensorflow/tfjs-core';
-import { BackendError } from '../../errors.js';
+import type * as tf from '@tensorflow/tfjs-core';
+import { assertFloat32, hostValues, type WebglBackend } from '../kernels/webgl_program.js';
 import { regionGeometry, type RegionGeometry } from './geometry.js';
-import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
-
-/** A fragment program as the WebGL backend takes it. */
-interface Program {
-  variableNames: string[];
-  outputShape: number[];
-  userCode: string;
-  enableShapeUniforms: true;
-  customUniforms: { name: string; type: 'int' }[];
-}
-
-/** What is used of the WebGL backend. */
-interface WebglBackend {
-  runWebGLProgram(program: Program, inputs: TensorInfo[], dtype: 'float32', uniforms: number[][]): TensorInfo;
-  makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): TensorInfo;
-  disposeIntermediateTensorInfo(tensor: TensorInfo): void;
-  readSync(dataId: DataId): Float32Array;
-}
-
-/** Floats of one region's record: level, image, y, x, bin height, bin width, samples y, samples x, row. */
-const FIELDS = 9;
+import { registerRoiAlign, type RoiAlignAttributes, type RoiAlignCall } from './kernel_names.js';
+import { FIELDS, recordsOnWebgl } from './webgl_regions.js';
 
 // One sample along one axis: (low, high) pixels and the weight of the high one; negative where it lies outside.
 const SAMPLE = `
@@ -52,16 +32,16 @@ function forwardCode(levels: number): string {
   void main() {
     ivec4 coords = getOutputCoords();
     int r = coords.x;
-    int level = int(getRecords(r, 0));
-    int b = int(getRecords(r, 1));
-    int countY = int(getRecords(r, 6));
-    int countX = int(getRecords(r, 7));
+    int level = int(getRecords(r * 9 + 0));
+    int b = int(getRecords(r * 9 + 1));
+    int countY = int(getRecords(r * 9 + 6));
+    int countX = int(getRecords(r * 9 + 7));
     float sum = 0.0;
     if (countY > 0 && countX > 0) {
-      float startY = getRecords(r, 2);
-      float startX = getRecords(r, 3);
-      float binHeight = getRecords(r, 4);
-      float binWidth = getRecords(r, 5);
+      float startY = getRecords(r * 9 + 2);
+      float startX = getRecords(r * 9 + 3);
+      float binHeight = getRecords(r * 9 + 4);
+      float binWidth = getRecords(r * 9 + 5);
       int height = 0;
       int width = 0;
       ${pick}
@@ -108,17 +88,17 @@ const BACKWARD = `${SAMPLE}
     float px = float(coords.z);
     float sum = 0.0;
     for (int k = firstRegion; k < lastRegion; k++) {
-      if (int(getRecords(k, 1)) != coords.x) continue;
-      int countY = int(getRecords(k, 6));
-      int countX = int(getRecords(k, 7));
+      if (int(getRecords(k * 9 + 1)) != coords.x) continue;
+      int countY = int(getRecords(k * 9 + 6));
+      int countX = int(getRecords(k * 9 + 7));
       if (countY <= 0 || countX <= 0) continue;
-      float startY = getRecords(k, 2);
-      float binHeight = getRecords(k, 4);
+      float startY = getRecords(k * 9 + 2);
+      float binHeight = getRecords(k * 9 + 4);
       if (outside(startY, float(outHeight) * binHeight, mapHeight, py)) continue;
-      float startX = getRecords(k, 3);
-      float binWidth = getRecords(k, 5);
+      float startX = getRecords(k * 9 + 3);
+      float binWidth = getRecords(k * 9 + 5);
       if (outside(startX, float(outWidth) * binWidth, mapWidth, px)) continue;
-      int r = int(getRecords(k, 8));
+      int r = int(getRecords(k * 9 + 8));
       for (int p = 0; p < outHeight; p++) {
         float wy = weightAt(startY, binHeight, p, countY, mapHeight, py);
         if (wy == 0.0) continue;
@@ -131,19 +111,12 @@ const BACKWARD = `${SAMPLE}
     setOutput(sum);
   }`;
 
-function assertFloat32(): void {
-  if (env().getNumber('WEBGL_VERSION') === 2 && env().getBool('WEBGL_RENDER_FLOAT32_ENABLED')) return;
-  throw new BackendError(
-    'RoIAlign on webgl needs WebGL 2 and float32 textures: with half the precision box coordinates move by pixels. Take wasm.',
-  );
-}
-
 /** Places regions on the host, where every step rounds as Detectron2's does; freshly made `rois` have not left the host yet. */
-function place(backend: WebglBackend, rois: TensorInfo, { levels, shapes, ...options }: RoiAlignAttributes): RegionGeometry {
-  return regionGeometry(backend.readSync(rois.dataId), levels, shapes, options);
+function place(backend: WebglBackend, rois: tf.TensorInfo, { levels, shapes, ...options }: RoiAlignAttributes): RegionGeometry {
+  return regionGeometry(backend.readSync(rois.dataId) as Float32Array, levels, shapes, options);
 }
 
-function makeRecords(backend: WebglBackend, regions: RegionGeometry, order: number[]): TensorInfo {
+function makeRecords(backend: WebglBackend, regions: RegionGeometry, order: number[]): tf.TensorInfo {
   const records = new Float32Array(regions.count * FIELDS);
   order.forEach((row, k) => {
     const { level, image, y, x, binHeight, binWidth, samplesY, samplesX } = regions;
@@ -152,40 +125,56 @@ function makeRecords(backend: WebglBackend, regions: RegionGeometry, order: numb
       records.set([y[row], x[row], binHeight[row], binWidth[row], samplesY[row], samplesX[row]], k * FIELDS + 2);
     records[k * FIELDS + 8] = row;
   });
-  return backend.makeTensorInfo([regions.count, FIELDS], 'float32', records);
+  return backend.makeTensorInfo([records.length], 'float32', records);
+}
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** @param records as {@link FIELDS} says, in the order of the rows; disposed of */
+function pool(
+  backend: WebglBackend,
+  maps: tf.TensorInfo[],
+  records: tf.TensorInfo,
+  { shapes, outputSize }: RoiAlignCall,
+): tf.TensorInfo {
+  const out = backend.runWebGLProgram(
+    {
+      variableNames: ['Records', ...maps.map((_, level) => `X${level}`)],
+      outputShape: [size(records.shape) / FIELDS, ...outputSize, shapes[0][3]],
+      userCode: forwardCode(maps.length),
+      enableShapeUniforms: true,
+      customUniforms: maps.flatMap((_, level) => [
+        { name: `heights${level}`, type: 'int' as const },
+        { name: `widths${level}`, type: 'int' as const },
+      ]),
+    },
+    [records, ...maps],
+    'float32',
+    shapes.flatMap(([, height, width]) => [[height], [width]]),
+  );
+  backend.disposeIntermediateTensorInfo(records);
+  return out;
 }
 
 registerRoiAlign<WebglBackend>('webgl', {
+  forwardOnDevice(backend, maps, rois, call) {
+    const { levels, shapes } = call;
+    if (levels instanceof Int32Array || rois.shape[0] === 0 || shapes[0][3] === 0 || hostValues(backend, rois)) return undefined;
+    assertFloat32('RoIAlign');
+    return pool(backend, maps, recordsOnWebgl(backend, rois, { ...call, levels }), call);
+  },
+
   forward(backend, maps, rois, attributes) {
-    assertFloat32();
+    assertFloat32('RoIAlign');
     const { levels, shapes, outputSize } = attributes;
     const shape = [levels.length, ...outputSize, shapes[0][3]];
     if (shape.includes(0)) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
-    const regions = place(backend, rois, attributes);
-    const records = makeRecords(backend, regions, [...levels.keys()]);
-    const out = backend.runWebGLProgram(
-      {
-        variableNames: ['Records', ...maps.map((_, level) => `X${level}`)],
-        outputShape: shape,
-        userCode: forwardCode(maps.length),
-        enableShapeUniforms: true,
-        customUniforms: maps.flatMap((_, level) => [
-          { name: `heights${level}`, type: 'int' as const },
-          { name: `widths${level}`, type: 'int' as const },
-        ]),
-      },
-      [records, ...maps],
-      'float32',
-      shapes.flatMap(([, height, width]) => [[height], [width]]),
-    );
-    backend.disposeIntermediateTensorInfo(records);
-    return out;
+    return pool(backend, maps, makeRecords(backend, place(backend, rois, attributes), [...levels.keys()]), attributes);
   },
 
   backward(backend, dy, rois, attributes) {
-    assertFloat32();
+    assertFloat32('RoIAlign');
     const { shapes, outputSize } = attributes;
-    const size = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
     if (size(dy.shape) === 0) {
       return shapes.map((shape) => backend.makeTensorInfo(shape, 'float32', new Float32Array(size(shape))));
     }

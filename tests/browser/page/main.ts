@@ -7,7 +7,9 @@ import { CaseView, type OpsAdapter, type OpsCase } from '../../golden/ops/case_v
 import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
 import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { runCase } from '../../golden/ops/run_case.js';
-import { compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { compareChoice } from '../../rpn/proposal_problems.js';
+import { readBacks } from '../../../src/ops/read_back.js';
 import { heldAround, OP_NAMES } from '../../ops/memory_problems.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
 
@@ -68,8 +70,46 @@ async function heldAfterRuns(): Promise<{ ran: string[]; differences: string[] }
   return { ran, differences };
 }
 
+/** How often values came back from the device while something ran: by the library's own count, and by that of the backend's two ways to read. */
+async function countReads(run: () => Promise<unknown>): Promise<{ library: number; waited: number; blocked: number }> {
+  const backend = tf.backend();
+  type Held = { get(dataId: object): { values?: unknown } };
+  const { texData, tensorMap } = backend as unknown as { texData?: Held; tensorMap?: Held };
+  const before = readBacks.count;
+  const counts = { waited: 0, blocked: 0 };
+  const { read, readSync } = backend;
+  // Values that are on the host, such as those of a tensor that was just made, wait for nothing.
+  const isOnHost = (dataId: object): boolean => Boolean((texData ?? tensorMap)?.get(dataId)?.values);
+  backend.read = (dataId) => {
+    if (!isOnHost(dataId)) counts.waited++;
+    return read.call(backend, dataId);
+  };
+  backend.readSync = (dataId) => {
+    if (!isOnHost(dataId)) counts.blocked++;
+    return readSync.call(backend, dataId);
+  };
+  try {
+    await run();
+  } finally {
+    Object.assign(backend, { read, readSync });
+  }
+  return { library: readBacks.count - before, ...counts };
+}
+
 /** What the tests call in the page. */
-const api = { tf, ...library, compareWithLoops, compareManyMaps, goldenOps, held, heldAfterRuns, poolOnce };
+const api = {
+  tf,
+  ...library,
+  compareChoice,
+  compareDeviceRegions,
+  compareWithLoops,
+  compareManyMaps,
+  countReads,
+  goldenOps,
+  held,
+  heldAfterRuns,
+  poolOnce,
+};
 declare global {
   interface Window {
     api: typeof api;

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { RoiAlignOptions } from '../../../src/ops/roi_align/geometry.js';
+import { assignLevels } from '../../../src/ops/roi_align/levels.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
 import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
 import { maxDifference } from '../max_difference.js';
@@ -65,6 +66,28 @@ export interface Distances {
   forward: number;
   /** By level, with the fast and with the repeatable backward pass. */
   backward: number[];
+}
+
+/**
+ * The pooled regions of one problem, whose coordinates are computed on the device and whose levels follow from their sizes: the largest difference from the
+ * plain loops.
+ */
+export async function compareDeviceRegions(channels: number, samplingRatio: number, aligned: boolean): Promise<number> {
+  const { shapes, maps, rois, levels, o } = problem(channels, samplingRatio, aligned);
+  const spatialScales = [1 / 4, 1 / 8, 1 / 16];
+  const features = maps.map((map, level) => tf.tensor4d(map.slice(), shapes[level]));
+  // Without the rows that are not finite: the canonical size of a region that reaches to infinity is no number.
+  const rows = levels.length - 2;
+  const known = rois.slice(0, 5 * rows);
+  const range = { minLevel: 2, maxLevel: 4 };
+  const out = tf.tidy(() => {
+    const halves = tf.tensor2d(known.map((v) => v / 2), [rows, 5]); // prettier-ignore
+    return multilevelRoiAlign(features, tf.add(halves, halves), range, { ...o, spatialScales });
+  });
+  const values = await out.data();
+  tf.dispose([features, out]);
+  const assigned = assignLevels(known, range.minLevel, range.maxLevel);
+  return maxDifference(values, roiAlignReference(maps, shapes, known, assigned, { ...o, spatialScales }));
 }
 
 /** Runs one problem of the table on the running backend, forward and backward. */

@@ -1,0 +1,89 @@
+import type { backend_util, DataId, DataType, TensorInfo } from '@tensorflow/tfjs-core';
+import { env } from '@tensorflow/tfjs-core';
+import { BackendError } from '../../errors.js';
+
+/** A fragment program as the TensorFlow.js webgl backend takes it. */
+export interface FragmentProgram {
+  variableNames: string[];
+  outputShape: number[];
+  userCode: string;
+  enableShapeUniforms: true;
+  customUniforms: { name: string; type: 'int' | 'float' }[];
+}
+
+/** What is used of the TensorFlow.js webgl backend. */
+export interface WebglBackend {
+  texData: { get(dataId: DataId): { values?: backend_util.BackendValues | null; isPacked?: boolean } };
+  runWebGLProgram(program: FragmentProgram, inputs: TensorInfo[], dtype: DataType, uniforms: number[][]): TensorInfo;
+  makeTensorInfo(shape: number[], dtype: DataType, values: Float32Array): TensorInfo;
+  disposeIntermediateTensorInfo(tensor: TensorInfo): void;
+  unpackTensor(tensor: TensorInfo): TensorInfo;
+  readSync(dataId: DataId): backend_util.BackendValues;
+}
+
+/** A scalar uniform of a program. */
+export interface Uniform {
+  type: 'int' | 'float';
+  value: number;
+}
+
+/**
+ * A program over flat arrays: GLSL that defines `float run(int index)`, called for every value of the output. An input `Logits` is read by
+ * `getLogits(int at)`; uniforms stand under their names. Nothing of the source depends on a size. One float32 holds whole numbers of 24 bits.
+ */
+export interface FlatFragmentProgram {
+  code: string;
+  inputs: Record<string, TensorInfo>;
+  uniforms: Record<string, Uniform>;
+  /** The result's shape. */
+  output: number[];
+}
+
+export const int = (value: number): Uniform => ({ type: 'int', value });
+export const float = (value: number): Uniform => ({ type: 'float', value });
+
+const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** Runs a program and returns its output. */
+export function runFragments(backend: WebglBackend, { code, inputs, uniforms, output }: FlatFragmentProgram): TensorInfo {
+  const names = Object.keys(uniforms);
+  const unpacked: TensorInfo[] = [];
+  const flat = Object.values(inputs).map((tensor) => {
+    let plain = tensor;
+    if (backend.texData.get(tensor.dataId).isPacked) {
+      // Four values a texel are laid out by the tensor's own shape: as a row it can be seen only when taken apart.
+      plain = backend.unpackTensor(tensor);
+      unpacked.push(plain);
+    }
+    return { ...plain, shape: [length(tensor.shape)] };
+  });
+  const { dataId, dtype } = backend.runWebGLProgram(
+    {
+      variableNames: Object.keys(inputs),
+      // A row: of another rank than the inputs, for an input that happens to be as large would else be compiled another time.
+      outputShape: [1, length(output)],
+      userCode: `${code}
+  void main() { setOutput(run(getOutputCoords().y)); }`,
+      enableShapeUniforms: true,
+      customUniforms: names.map((name) => ({ name, type: uniforms[name].type })),
+    },
+    flat,
+    'float32',
+    names.map((name) => [uniforms[name].value]),
+  );
+  for (const tensor of unpacked) backend.disposeIntermediateTensorInfo(tensor);
+  return { dataId, shape: output, dtype };
+}
+
+/** The values of a tensor if they are on the host; undefined where reading them would wait for the GPU. */
+export function hostValues(backend: WebglBackend, tensor: TensorInfo): backend_util.BackendValues | undefined {
+  return backend.texData.get(tensor.dataId).values ?? undefined;
+}
+
+/** @throws BackendError where textures do not hold float32 @param what needs them */
+export function assertFloat32(what: string): void {
+  if (env().getNumber('WEBGL_VERSION') === 2 && env().getBool('WEBGL_RENDER_FLOAT32_ENABLED')) return;
+  throw new BackendError(
+    `${what} on webgl needs WebGL 2 and float32 textures: with half the precision box coordinates move by pixels. Take wasm.`,
+  );
+}
