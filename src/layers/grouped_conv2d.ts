@@ -23,7 +23,8 @@ export function groupedConv2d(
   pad: 'same' | 'valid',
 ): tf.Tensor4D {
   if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
-  if (hasGroupedConv2d(kernel.shape, groups)) return directGroupedConv2d(x, kernel, groups, stride, pad);
+  const outWidth = Math.ceil((x.shape[2] - (pad === 'same' ? 0 : kernel.shape[1] - 1)) / stride);
+  if (hasGroupedConv2d(kernel.shape, groups, outWidth)) return directGroupedConv2d(x, kernel, groups, stride, pad);
   return packedGroupedConv2d(x, kernel, groups, stride, pad);
 }
 

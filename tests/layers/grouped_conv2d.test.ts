@@ -22,6 +22,8 @@ const PROBLEMS: Problem[] = [
   { x: [1, 7, 6, 6], filter: [3, 3, 2, 9], groups: 3, stride: 2, pad: 'valid' },
   { x: [2, 8, 9, 16], filter: [3, 3, 4, 32], groups: 4, stride: 2, pad: 'same' },
   { x: [1, 9, 12, 24], filter: [2, 3, 6, 48], groups: 4, stride: 2, pad: 'valid' },
+  { x: [2, 3, 3, 32], filter: [3, 3, 4, 64], groups: 8, stride: 1, pad: 'same' },
+  { x: [1, 3, 7, 16], filter: [3, 3, 8, 8], groups: 2, stride: 1, pad: 'same' },
   { x: [1, 4, 4, 12], filter: [1, 1, 3, 32], groups: 4, stride: 1, pad: 'valid' },
   { x: [1, 6, 7, 64], filter: [3, 3, 2, 128], groups: 32, stride: 2, pad: 'same' },
   { x: [1, 9, 8, 32], filter: [3, 3, 16, 32], groups: 2, stride: 1, pad: 'same' },
@@ -114,12 +116,14 @@ describe('the choice of a way on wasm', () => {
   }
 
   it.skipIf(!devices.includes('wasm'))(
-    'is the direct kernel, alone, on maps of any size; none of it has zeros of other groups to multiply',
+    'is the direct kernel, alone: with many groups on maps of any size, with few on rows of four outputs and more',
     () => {
       for (const [side, channels, groups] of [
         [4, 256, 32],
         [7, 128, 2],
         [30, 64, 16],
+        [1, 64, 8],
+        [4, 256, 2],
       ] as const) {
         const [x, filter] = [tf.zeros([1, side, side, channels]), tf.zeros([3, 3, channels / groups, channels])] as tf.Tensor4D[];
         expect(kernelsOf(() => groupedConv2d(x, filter, groups, 1, 'same'))).toEqual([GROUPED_CONV2D]);
@@ -129,7 +133,7 @@ describe('the choice of a way on wasm', () => {
   );
 
   it.skipIf(!devices.includes('wasm'))(
-    'is a dense convolution where a group has outputs that no vector holds, and within gradients',
+    'is not where a group has outputs that no vector holds, few groups have narrow rows or many inputs, and within gradients',
     () => {
       const [x, filter] = [tf.zeros([1, 7, 6, 6]), tf.zeros([3, 3, 2, 9])] as tf.Tensor4D[];
       expect(kernelsOf(() => groupedConv2d(x, filter, 3, 1, 'same'))).toContain('Conv2D');
@@ -137,6 +141,14 @@ describe('the choice of a way on wasm', () => {
       const names = kernelsOf(() => tf.grad((map: tf.Tensor) => groupedConv2d(map as tf.Tensor4D, eight, 2, 1, 'same'))(wide));
       expect(names).not.toContain(GROUPED_CONV2D);
       tf.dispose([x, filter, wide, eight]);
+      for (const [side, channels] of [
+        [3, 64],
+        [5, 512],
+      ] as const) {
+        const [map, halves] = [tf.zeros([1, side, side, channels]), tf.zeros([3, 3, channels / 2, channels])] as tf.Tensor4D[];
+        expect(kernelsOf(() => groupedConv2d(map, halves, 2, 1, 'same'))).not.toContain(GROUPED_CONV2D);
+        tf.dispose([map, halves]);
+      }
     },
   );
 });

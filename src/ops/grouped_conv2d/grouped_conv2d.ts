@@ -25,11 +25,12 @@ tf.registerGradient({
  * Whether the running backend has a direct kernel for this convolution that is worth its while. That of wasm has no gradients: within a gradient function it is
  * not taken.
  * @param filterShape [kh, kw, C / groups, K]
+ * @param outWidth    of the result
  */
-export function hasGroupedConv2d(filterShape: readonly number[], groups: number): boolean {
+export function hasGroupedConv2d(filterShape: readonly number[], groups: number, outWidth: number): boolean {
   const backend = tf.getBackend();
   if (tf.getKernel(GROUPED_CONV2D, backend) === undefined) return false;
-  return backend !== 'wasm' || (tf.engine().state.gradientDepth === 0 && suitsWasm(filterShape[3], groups));
+  return backend !== 'wasm' || (tf.engine().state.gradientDepth === 0 && suitsWasm(filterShape, groups, outWidth));
 }
 
 /**

@@ -3,19 +3,24 @@ import { BackendError } from '../../errors.js';
 import { wasmHeap, type WasmBackend, type WasmHeap } from '../kernels/wasm_heap.js';
 import { GROUPED_CONV2D, type GroupedConvAttributes } from './kernel_names.js';
 
-/** From so many groups on, the direct kernel's fewer products outweigh that it computes each of them slower than the dense convolution does. */
-const LEAST_GROUPS = 2;
+/** From so many groups on, the direct kernel takes less time than one dense convolution on every map. */
+const MANY_GROUPS = 8;
+
+/** With fewer groups it does so for rows of at least so many outputs, and at most so many inputs a group: beyond, its weights do not stay in the cache. */
+const LEAST_WIDTH = 4;
+const MOST_INPUTS = 128;
 
 /** Outputs that the kernel computes at once. */
 const LANES = 4;
 
-/** Whether the wasm backend's direct kernel takes this convolution, and takes less time than one dense convolution would. */
-export function suitsWasm(outChannels: number, groups: number): boolean {
-  return (
-    groups >= LEAST_GROUPS &&
-    (outChannels / groups) % LANES === 0 &&
-    wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined
-  );
+/**
+ * Whether the wasm backend's direct kernel takes this convolution, and takes less time than one dense convolution would.
+ * @param filterShape [kh, kw, C / groups, K]
+ * @param outWidth    of the result
+ */
+export function suitsWasm([, , inputs, outs]: readonly number[], groups: number, outWidth: number): boolean {
+  const faster = groups >= MANY_GROUPS || (outWidth >= LEAST_WIDTH && inputs <= MOST_INPUTS);
+  return faster && (outs / groups) % LANES === 0 && wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined;
 }
 
 /** Copies a map with zeros around it; the address is the caller's to release. */

@@ -27,6 +27,7 @@ export function groupedConv2d(
   const row = pixel * <usize>width;
   const step = pixel * <usize>stride;
   const outPixel = <usize>outs << 2;
+  const fours = outWidth >= 4;
   for (let n = 0; n < images; n++) {
     for (let p = 0; p < outHeight; p++) {
       const source = x + <usize>(n * height + p * stride) * row;
@@ -38,10 +39,12 @@ export function groupedConv2d(
         for (; k + 8 <= end; k += 8) {
           const weights = filter + (<usize>k << 2);
           const out = target + (<usize>k << 2);
-          let q = 0;
-          for (; q + 4 <= outWidth; q += 4)
-            fourPixelsEight(input + <usize>q * step, weights, out + <usize>q * outPixel, perGroup, kernelHeight, kernelWidth, row, pixel, step, outPixel);
-          for (; q < outWidth; q++) {
+          // The last four of a row once more where it does not end with them: one pixel alone takes nearly as long as four.
+          for (let q = 0; fours && q < outWidth; q += 4) {
+            const at = min(q, outWidth - 4);
+            fourPixelsEight(input + <usize>at * step, weights, out + <usize>at * outPixel, perGroup, kernelHeight, kernelWidth, row, pixel, step, outPixel);
+          }
+          for (let q = 0; !fours && q < outWidth; q++) {
             onePixel(input + <usize>q * step, weights, out + <usize>q * outPixel, perGroup, kernelHeight, kernelWidth, row, pixel, outPixel);
             onePixel(input + <usize>q * step, weights + 16, out + <usize>q * outPixel + 16, perGroup, kernelHeight, kernelWidth, row, pixel, outPixel);
           }
@@ -49,10 +52,11 @@ export function groupedConv2d(
         for (; k < end; k += 4) {
           const weights = filter + (<usize>k << 2);
           const out = target + (<usize>k << 2);
-          let q = 0;
-          for (; q + 4 <= outWidth; q += 4)
-            fourPixels(input + <usize>q * step, weights, out + <usize>q * outPixel, perGroup, kernelHeight, kernelWidth, row, pixel, step, outPixel);
-          for (; q < outWidth; q++)
+          for (let q = 0; fours && q < outWidth; q += 4) {
+            const at = min(q, outWidth - 4);
+            fourPixels(input + <usize>at * step, weights, out + <usize>at * outPixel, perGroup, kernelHeight, kernelWidth, row, pixel, step, outPixel);
+          }
+          for (let q = 0; !fours && q < outWidth; q++)
             onePixel(input + <usize>q * step, weights, out + <usize>q * outPixel, perGroup, kernelHeight, kernelWidth, row, pixel, outPixel);
         }
       }
