@@ -19,8 +19,7 @@ export type { ClassOperatingPoints, OperatingPoint } from './operating_points.js
 export { panopticIds, panopticPixels } from '../data/coco/panoptic_png.js';
 export { evaluatePanopticFiles } from './panoptic_files.js';
 export type { PanopticFiles } from './panoptic_files.js';
-export { PixelEvaluator, pixelPercentages } from './pixel_evaluator.js';
-export type { JudgedPanoptic, PixelClasses, PixelCounts, PixelEvaluation, PixelTruth } from './pixel_evaluator.js';
+export type { PixelEvaluation, PixelTruth } from './pixel_evaluator.js';
 export { PanopticQuality } from './panoptic_quality.js';
 export type {
   ClassQuality,
