@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { BackendError } from '../errors.js';
+import { giveThreads, KernelThreads, threadsOf } from '../ops/kernels/kernel_threads.js';
 import { guardWasmMemory } from './wasm_memory.js';
+import { nodeThreads, threadCount } from './wasm_threads.js';
+import './kernels/wasm_conv2d.js';
 import './kernels/wasm_training.js';
 
 const inNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
@@ -37,8 +40,18 @@ export async function startWasm(): Promise<string> {
       { cause },
     );
   guardWasmMemory();
+  const threads = inNode ? await ownThreads() : undefined;
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
-  return `WebAssembly ${simd ? 'with' : 'without'} SIMD, ${inNode ? 'one thread' : 'threads as the page allows'}`;
+  return `WebAssembly ${simd ? 'with' : 'without'} SIMD, ${threads ?? 'threads as the page allows'}`;
+}
+
+/** Has large convolutions done by several threads. TensorFlow.js takes one in Node. */
+async function ownThreads(): Promise<string> {
+  const backend = tf.backend();
+  const count = await threadCount();
+  if (threadsOf(backend)?.most !== count)
+    giveThreads(backend, count > 1 ? new KernelThreads(count - 1, await nodeThreads()) : undefined);
+  return count > 1 ? `${count} threads for large convolutions` : 'one thread';
 }
 
 const GUARDED = ['uncaughtException', 'unhandledRejection'] as const;

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import '../../src/backends/kernels/wasm_conv2d.js';
 import '../../src/backends/kernels/wasm_training.js';
 import { devices, useDevice } from './devices.js';
 import { heldAround, OP_NAMES } from './memory_problems.js';

@@ -94,6 +94,18 @@ const OPS: Record<string, Op> = {
       refineRegions(deltas as tf.Tensor2D, regions as tf.Tensor2D, new Box2BoxTransform([1, 1, 1, 1]), [[50, 50]]),
     forwardOnly: true,
   },
+  'a large 3x3 convolution': {
+    inputs: () => [noise([1, 14, 14, 8]), noise([3, 3, 8, 8]), noise([8])],
+    run: (x, filter, bias) =>
+      tf.fused.conv2d({
+        x: x as tf.Tensor4D,
+        filter: filter as tf.Tensor4D,
+        strides: 1,
+        pad: 'same',
+        bias,
+        activation: 'relu',
+      }),
+  },
   groupedConv2d: {
     inputs: () => [noise([1, 6, 6, 8]), noise([3, 3, 4, 8])],
     run: (x, kernel) => groupedConv2d(x as tf.Tensor4D, kernel as tf.Tensor4D, 2, 1, 'same'),

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import '../../backends/kernels/wasm_conv2d.js';
 import { guardWasmMemory } from '../../backends/wasm_memory.js';
 import { BackendError } from '../../errors.js';
 

@@ -43,7 +43,33 @@ export interface Kernels {
     groups: number,
     stride: number,
   ): void;
+  winogradFilter(filter: number, u: number, channels: number, outs: number, first: number, end: number): void;
+  winogradScratch(channels: number, outs: number, block: number): number;
+  winogradTiles(
+    x: number,
+    u: number,
+    bias: number,
+    y: number,
+    height: number,
+    width: number,
+    channels: number,
+    outHeight: number,
+    outWidth: number,
+    outs: number,
+    padTop: number,
+    padLeft: number,
+    relu: number,
+    first: number,
+    end: number,
+    block: number,
+    scratch: number,
+  ): void;
   nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
+}
+
+/** Compiles an embedded module. */
+export function compile(base64: string): WebAssembly.Module {
+  return new WebAssembly.Module(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
 }
 
 /**
@@ -52,8 +78,7 @@ export interface Kernels {
  */
 export function instantiateKernels(memory: WebAssembly.Memory): Kernels {
   try {
-    const bytes = Uint8Array.from(atob(KERNELS_BASE64), (c) => c.charCodeAt(0));
-    return new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports as unknown as Kernels;
+    return new WebAssembly.Instance(compile(KERNELS_BASE64), { env: { memory } }).exports as unknown as Kernels;
   } catch (cause) {
     throw new BackendError(
       'The host kernels did not start: they need WebAssembly with SIMD (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or newer).',

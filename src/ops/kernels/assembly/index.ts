@@ -3,3 +3,4 @@ export { roiAlignForward, roiAlignBackward, roiAlignBackwardInOrder } from './ro
 export { nms } from './nms';
 export { resizeColourRows, resizeColumns } from './resize';
 export { groupedConv2d } from './grouped_conv2d';
+export { winogradFilter, winogradScratch, winogradTiles } from './winograd';

@@ -1,0 +1,37 @@
+import { ArgumentError } from '../errors.js';
+import type { StartThread } from '../ops/kernels/kernel_threads.js';
+
+/** Says how many threads the large convolutions of wasm in Node take; 1 for none besides the caller's. */
+const VARIABLE = 'MASKRCNN_WASM_THREADS';
+
+/** Copying for the threads is one thread's work: beyond so many there is little to gain. */
+const MOST = 8;
+
+/**
+ * Threads for a process.
+ * @param told what the environment says; the processors that the process may use, at most 8, where it says nothing
+ * @throws ArgumentError where it is no whole number from 1 on
+ */
+export async function threadCount(told: string | undefined = process.env[VARIABLE]): Promise<number> {
+  if (told === undefined || told === '') return Math.min(MOST, (await import('node:os')).availableParallelism());
+  if (!/^[1-9]\d{0,2}$/.test(told))
+    throw new ArgumentError(`${VARIABLE}='${told}' is no number of threads. Set a whole number from 1 to 999, or unset it.`);
+  return Number(told);
+}
+
+/** The whole program of a thread, so that there is no file to find. */
+const PROGRAM = `const { workerData: { module, memory, slot } } = require('node:worker_threads');
+new WebAssembly.Instance(module, { env: { memory } }).exports.serve(slot);`;
+
+/** Starts threads of Node that do not keep the process alive. */
+export async function nodeThreads(): Promise<StartThread> {
+  const { Worker } = await import('node:worker_threads');
+  return (task) => {
+    // It needs nothing of the process: neither its flags, such as loaders of other languages, nor its environment.
+    const worker = new Worker(PROGRAM, { eval: true, workerData: task, execArgv: [], env: {}, name: 'maskrcnn-kernels' });
+    // A machine that gives no thread: what has not started takes no part.
+    worker.on('error', () => undefined);
+    worker.unref();
+    return worker;
+  };
+}

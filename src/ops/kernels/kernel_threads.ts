@@ -1,0 +1,136 @@
+import { THREADED_KERNELS_BASE64 } from './binary.js';
+import { compile } from './kernels.js';
+
+const PAGE = 65536;
+const ALIGNMENT = 64;
+
+/** The kernels that threads share (assembly/threads.ts). All pointers are byte offsets into the shared memory. */
+export interface ThreadedKernels {
+  firstFree(): number;
+  ready(): number;
+  filterOnThreads(filter: number, u: number, channels: number, outs: number): void;
+  convolveOnThreads(
+    x: number,
+    u: number,
+    bias: number,
+    y: number,
+    height: number,
+    width: number,
+    channels: number,
+    outHeight: number,
+    outWidth: number,
+    outs: number,
+    padTop: number,
+    padLeft: number,
+    relu: number,
+    tiles: number,
+    block: number,
+    scratch: number,
+    scratchBytes: number,
+  ): void;
+}
+
+/** What a thread instantiates; it then calls the export `serve` with its slot and never returns. */
+export interface ThreadTask {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly slot: number;
+}
+
+/** Starts a thread that does not keep the process alive. */
+export type StartThread = (task: ThreadTask) => { terminate(): unknown };
+
+/** Multiplications after which threads start: a third of a second's on one. What is done by then, a small model on a small picture, waits for none. */
+const WORTH_STARTING = 6e9;
+
+/** Blocks of the shared memory. */
+export interface Reserved<K extends string> {
+  readonly memory: WebAssembly.Memory;
+  readonly kernels: ThreadedKernels;
+  readonly at: Readonly<Record<K, number>>;
+}
+
+/** Threads with a memory of their own, which is shared, for work that the caller copies in and out. Results do not depend on how many there are. */
+export class KernelThreads {
+  private work = 0;
+  private started: { memory: WebAssembly.Memory; kernels: ThreadedKernels; threads: { terminate(): unknown }[] } | undefined;
+
+  /**
+   * @param helpers threads besides the caller's, at least one
+   * @param worthStarting multiplications after which they start
+   */
+  constructor(
+    private readonly helpers: number,
+    private readonly start: StartThread,
+    private readonly worthStarting = WORTH_STARTING,
+  ) {}
+
+  /**
+   * Threads that are ready, the caller's included: 1 until there has been work enough to start the others and they have started, which nobody waits for.
+   * @param work multiplications that the caller is about to do
+   */
+  count(work: number): number {
+    this.work += work;
+    if (this.started) return 1 + this.started.kernels.ready();
+    if (this.work >= this.worthStarting) this.startAll();
+    return 1;
+  }
+
+  /** Threads at most, the caller's included. */
+  get most(): number {
+    return 1 + this.helpers;
+  }
+
+  /**
+   * Places blocks of so many bytes in the shared memory; they hold until the next call.
+   * @returns their addresses; undefined where no threads have started, or where the memory cannot grow so far
+   */
+  reserve<K extends string>(bytes: Record<K, number>): Reserved<K> | undefined {
+    if (!this.started) return undefined;
+    const { memory, kernels } = this.started;
+    let end = kernels.firstFree();
+    const at = {} as Record<K, number>;
+    for (const name in bytes) {
+      at[name] = end;
+      end += Math.ceil(bytes[name] / ALIGNMENT) * ALIGNMENT;
+    }
+    const missing = end - memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        memory.grow(Math.ceil(missing / PAGE));
+      } catch {
+        return undefined;
+      }
+    }
+    return { memory, kernels, at };
+  }
+
+  /** Ends the threads; a later call of `count` starts new ones. */
+  dispose(): void {
+    for (const thread of this.started?.threads ?? []) void thread.terminate();
+    this.started = undefined;
+    this.work = 0;
+  }
+
+  private startAll(): void {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 16384, shared: true });
+    const module = compile(THREADED_KERNELS_BASE64);
+    const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as ThreadedKernels;
+    const threads = Array.from({ length: this.helpers }, (_, i) => this.start({ module, memory, slot: i + 1 }));
+    this.started = { memory, kernels, threads };
+  }
+}
+
+const registry = new WeakMap<object, KernelThreads>();
+
+/** Gives a backend threads; it has none otherwise. Those it had are ended. */
+export function giveThreads(backend: object, threads: KernelThreads | undefined): void {
+  registry.get(backend)?.dispose();
+  if (threads) registry.set(backend, threads);
+  else registry.delete(backend);
+}
+
+/** The threads that a backend was given. */
+export function threadsOf(backend: object): KernelThreads | undefined {
+  return registry.get(backend);
+}
