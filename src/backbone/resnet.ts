@@ -32,6 +32,8 @@ export interface ResNetOptions {
   readonly outFeatures: readonly string[];
   /** 0: nothing, 1: stem, 2: stem and res2, ... */
   readonly freezeAt: number;
+  /** Where the stem's max-pool is padded; on both sides unless given. */
+  readonly stemPoolPadding?: 'both' | 'end';
 }
 
 /** ResNet (He et al. 2015) and ResNeXt (Xie et al. 2016), stages res2 to res5. */
@@ -44,7 +46,10 @@ export class ResNet extends Backbone {
   constructor(private readonly options: ResNetOptions) {
     super();
     const { depth, norm, groups, strideIn1x1, freezeAt, outFeatures, deform } = options;
-    this.stem = this.child('stem', new BasicStem({ outChannels: options.stemChannels, norm }));
+    this.stem = this.child(
+      'stem',
+      new BasicStem({ outChannels: options.stemChannels, norm, poolPadding: options.stemPoolPadding ?? 'both' }),
+    );
     if (freezeAt >= 1) this.stem.freeze();
     let inChannels = options.stemChannels;
     let stride = 4;
@@ -103,6 +108,7 @@ export class ResNet extends Backbone {
       res5Dilation,
       outFeatures: resnets.OUT_FEATURES,
       freezeAt: backbone.FREEZE_AT,
+      stemPoolPadding: cfg.MODEL.CONVENTIONS === 'matterport' ? 'end' : 'both',
     });
   }
 

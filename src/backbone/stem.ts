@@ -7,7 +7,8 @@ import { single } from '../layers/norm.js';
 export class BasicStem extends Module {
   private readonly conv1: Conv2d;
 
-  constructor(options: { outChannels: number; norm: string }) {
+  /** @param options.poolPadding of the max-pool: a pixel on each side, or at the end only (TensorFlow's 'same' for even sides) */
+  constructor(private readonly options: { outChannels: number; norm: string; poolPadding?: 'both' | 'end' }) {
     super();
     this.conv1 = this.child(
       'conv1',
@@ -28,7 +29,8 @@ export class BasicStem extends Module {
     return tf.tidy(() => {
       const y = this.conv1.forward(x);
       // After the ReLU nothing is negative, so zeros pad as minus infinity would.
-      const padded = tf.pad(y, [[0, 0], [1, 1], [1, 1], [0, 0]]); // prettier-ignore
+      const start = this.options.poolPadding === 'end' ? 0 : 1;
+      const padded = tf.pad(y, [[0, 0], [start, 1], [start, 1], [0, 0]]); // prettier-ignore
       return tf.maxPool(padded, 3, 2, 'valid');
     });
   }

@@ -1,6 +1,7 @@
 import { CheckpointError } from '../errors.js';
 import { convertBlobs } from './caffe2_names.js';
 import { isHdf5, readHdf5 } from './hdf5.js';
+import { convertMatterport, isMatterport } from './matterport_names.js';
 import { NumpyArray, numpyGlobals } from './numpy_globals.js';
 import { textOf, unpickle } from './pickle.js';
 import type { PickleGlobal } from './pickle.js';
@@ -32,14 +33,14 @@ const MAX_METADATA = 1000;
 
 /**
  * Reads a weight file that lies in memory: Detectron2 `.pkl`, Caffe2 / Detectron1 `.pkl`, PyTorch `.pth` (zip), safetensors or Keras' `.h5`, told apart by contents.
- * The tensors are views of the bytes. Nothing in the file is executed. Those of `.h5` keep the file's names and axes.
+ * The tensors are views of the bytes. Nothing in the file is executed. Those of `.h5` keep the file's names and axes, but for Matterport's Mask R-CNN.
  * @param source names them in errors
  * @param options.ownsBytes the bytes may be rearranged in place (saves a copy of ill-aligned arrays)
  */
 export function parseCheckpoint(bytes: Uint8Array, source: string, options: { ownsBytes?: boolean } = {}): Checkpoint {
   try {
     if (bytes[0] === 0x50 && bytes[1] === 0x4b) return fromObject(readPth(bytes, source), source, 'pth');
-    if (isHdf5(bytes)) return { source, format: 'hdf5', metadata: {}, ...readHdf5(bytes) };
+    if (isHdf5(bytes)) return fromHdf5(bytes, source);
     if (bytes[0] === 0x80) return fromPickle(bytes, source, options.ownsBytes ?? false);
     if (looksLikeSafetensors(bytes))
       return inDetectron2Names({ source, format: 'safetensors', ...parseSafetensors(bytes, source), ignored: [] });
@@ -53,6 +54,14 @@ export function parseCheckpoint(bytes: Uint8Array, source: string, options: { ow
   throw new CheckpointError(
     `${source}: not a weight file that can be read: expected Detectron2 or Caffe2 .pkl, PyTorch .pth or .safetensors.${hint}`,
   );
+}
+
+/** Matterport's Mask R-CNN gets Detectron2's names; other models of Keras keep theirs. */
+function fromHdf5(bytes: Uint8Array, source: string): Checkpoint {
+  const { tensors, ignored } = readHdf5(bytes);
+  if (!isMatterport(tensors)) return { source, format: 'hdf5', metadata: {}, tensors, ignored };
+  const converted = convertMatterport(tensors);
+  return { source, format: 'hdf5', ...converted, ignored: [...converted.ignored, ...ignored] };
 }
 
 function looksLikeSafetensors(bytes: Uint8Array): boolean {

@@ -116,6 +116,13 @@ export class TensorData implements CheckpointTensor {
     return new TensorData(this.bytes, this.dtype, shape, { strides: this.strides, offset, bigEndian: this.bigEndian });
   }
 
+  /** The same elements with the axes in another order, without a copy: axis `i` of the result is axis `order[i]` of this one. */
+  permuted(order: readonly number[]): TensorData {
+    const pick = (values: readonly number[]): number[] => order.map((axis) => values[axis]);
+    const { offset, bigEndian } = this;
+    return new TensorData(this.bytes, this.dtype, pick(this.shape), { strides: pick(this.strides), offset, bigEndian });
+  }
+
   /** The same rows with the first one last (a copy). */
   firstRowLast(): TensorData {
     const plain = this.toBytes();

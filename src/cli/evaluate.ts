@@ -46,7 +46,10 @@ export function register(program: Command): void {
     .option('--results <file>', 'COCO results JSON: a list of detections; a panoptic JSON, or a folder of semantic maps')
     .option('--model <name|folder>', 'a model of the zoo, or a folder with config.yaml and one weight file')
     .option('--config <file>', 'a Detectron2 config or a name of the zoo, with --weights')
-    .option('--weights <file>', "a weight file (.pkl, .pth, .safetensors), with --config; torchvision's .pth without")
+    .option(
+      '--weights <file>',
+      "a weight file (.pkl, .pth, .safetensors), with --config; torchvision's .pth and Matterport's .h5 without",
+    )
     .option('--json-file <file>', 'COCO annotation JSON')
     .option('--panoptic-json <file>', 'COCO panoptic annotation JSON: panoptic quality, and IoU of the classes of pixels')
     .option('--panoptic-images <folder>', "its PNGs (default: the file's name without .json)")

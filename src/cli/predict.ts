@@ -35,7 +35,10 @@ export function register(program: Command): void {
       'a model of the zoo, or a folder with config.yaml and one weight file (default: the model that ships)',
     )
     .option('--config <file>', 'a Detectron2 config, with --weights')
-    .option('--weights <file>', "a weight file (.pkl, .pth, .safetensors), with --config; torchvision's .pth without")
+    .option(
+      '--weights <file>',
+      "a weight file (.pkl, .pth, .safetensors), with --config; torchvision's .pth and Matterport's .h5 without",
+    )
     .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
     .option('--score <number>', 'show instances above this score', '0.5')
     .option('--output <path>', 'the folder for the results, or a file when there is only one', 'predictions')

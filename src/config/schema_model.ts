@@ -24,8 +24,8 @@ export const modelSchema = {
   WEIGHTS: string('', 'Weights to start from: a file, an https:// address or a detectron2:// name; empty for random ones.'),
   CONVENTIONS: string(
     'detectron2',
-    "Whose rules of resizing, anchors, smallest boxes and mask pasting hold: Detectron2's, or torchvision's for its weights.",
-    { choices: ['detectron2', 'torchvision'], own: true },
+    "Whose rules of resizing, anchors, region pooling, choice of boxes and mask pasting hold: Detectron2's, or torchvision's or Matterport's for their weights.",
+    { choices: ['detectron2', 'torchvision', 'matterport'], own: true },
   ),
   PIXEL_MEAN: floats([103.53, 116.28, 123.675], 'Mean subtracted from each channel, in the order of INPUT.FORMAT, 0..255.'),
   PIXEL_STD: floats([1, 1, 1], 'Each channel is divided by this after the mean is subtracted.'),

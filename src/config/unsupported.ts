@@ -46,18 +46,38 @@ const RULES: Rule[] = [
     ({ MODEL }) => MODEL.ANCHOR_GENERATOR.NAME,
   ],
   [
+    'MODEL.CONVENTIONS',
+    ({ MODEL }) => MODEL.CONVENTIONS === 'matterport' && matterportMisfit(MODEL) !== undefined,
+    ({ MODEL }) => `matterport's rules with ${matterportMisfit(MODEL)!}`,
+  ],
+  [
     'TEST.AUG.ENABLED',
     ({ TEST, MODEL }) => TEST.AUG.ENABLED && augmentationMisfit(MODEL) !== undefined,
     ({ MODEL }) => augmentationMisfit(MODEL)!,
   ],
 ];
 
+/** Why a model is not one of Matterport's, whose rules it asks for. */
+function matterportMisfit({
+  META_ARCHITECTURE,
+  BACKBONE,
+  ROI_HEADS: heads,
+  KEYPOINT_ON,
+  ROI_BOX_HEAD,
+}: Config['MODEL']): string | undefined {
+  if (META_ARCHITECTURE !== 'GeneralizedRCNN') return META_ARCHITECTURE;
+  if (BACKBONE.NAME !== 'build_resnet_fpn_backbone') return BACKBONE.NAME;
+  if (heads.NAME !== 'StandardROIHeads') return heads.NAME;
+  if (KEYPOINT_ON) return 'keypoints';
+  return ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG ? 'boxes of no class' : undefined;
+}
+
 /** Why a model is not run on several sizes and flips; Detectron2 does it for boxes and masks alone. */
 function augmentationMisfit({ META_ARCHITECTURE, KEYPOINT_ON, CONVENTIONS }: Config['MODEL']): string | undefined {
   const what = 'several sizes and flips';
   if (META_ARCHITECTURE !== 'GeneralizedRCNN') return `${what} with ${META_ARCHITECTURE}`;
   if (KEYPOINT_ON) return `${what} with keypoints`;
-  return CONVENTIONS === 'torchvision' ? `${what} with a model of torchvision's` : undefined;
+  return CONVENTIONS === 'detectron2' ? undefined : `${what} with a model of ${CONVENTIONS}'s`;
 }
 
 const HEAD_RULES: Rule[] = [

@@ -30,7 +30,7 @@ export async function detect(
 ): Promise<Prediction> {
   const input = networkInput(image, config);
   const { instances, semantic, times } = await model.infer([input], { outputSizes: [[image.height, image.width]] });
-  const found = postprocess(instances[0], [input.height, input.width], [image.height, image.width]);
+  const found = postprocess(instances[0], [input.height, input.width], [image.height, image.width], config.MODEL.CONVENTIONS);
   const objects = instancesOf(found, image, classNames, config.MODEL.CONVENTIONS, keypointNames);
   const pixels = pixelResults(semantic?.[0], objects, config, semanticClassNames);
   return new Prediction(objects, image, { decode: 0, resize: 0, ...times }, pixels);

@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MATTERPORT_LAYERS } from '../checkpoint/matterport_names.js';
 import { type Checkpoint, readCheckpoint } from '../checkpoint/read.js';
 import { type Config, publishedConfigNames, publishedName, resolveConfig } from '../config/index.js';
 import { CheckpointError, ZooError } from '../errors.js';
@@ -11,7 +12,7 @@ export type { LoadedModel } from './assemble_model.js';
 
 /** A config (zoo name, YAML file or tree) and a weight file of any format that `convert` reads. */
 export interface ModelFiles {
-  /** May be left out where the weights tell it: those of torchvision's detectors. */
+  /** May be left out where the weights tell it: those of torchvision's detectors and of Matterport's Mask R-CNN. */
   readonly config?: string | Config;
   /** A path, a zoo name, or an address (`https://`, `detectron2://`, `catalog://`). */
   readonly weights: string;
@@ -31,12 +32,13 @@ export interface LoadModelOptions {
   readonly onWarning?: (line: string) => void;
 }
 
-const WEIGHT_FILE = /\.(safetensors|pkl|pth)$/;
+const WEIGHT_FILE = /\.(safetensors|pkl|pth|h5)$/;
 
 /** Finds, reads and checks a model's files, builds it on the running backend and gives it its weights. */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<LoadedModel> {
   const { config, weights } = await findFiles(source, options);
   const checkpoint = await readCheckpoint(weights);
+  if (checkpoint.format === 'hdf5') failOnOtherKerasModel(checkpoint);
   if (!config) return assembleModel(checkpoint, ownConfig(checkpoint, options));
   const { conventions } = checkpoint.metadata;
   if (conventions !== undefined && conventions !== config.MODEL.CONVENTIONS)
@@ -46,11 +48,20 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   return assembleModel(checkpoint, config);
 }
 
+/** The one model of Keras that runs here. @throws CheckpointError */
+function failOnOtherKerasModel({ source, tensors, metadata }: Checkpoint): void {
+  if (metadata['conventions'] === 'matterport') return;
+  const some = [...tensors.keys()].slice(0, 3).map((name) => `'${name}'`);
+  throw new CheckpointError(
+    `${source}: a Keras file that holds no Mask R-CNN of Matterport's, the one Keras model that runs here: expected the layers ${MATTERPORT_LAYERS}; it has ${some.length === 0 ? 'no tensors' : `${some.join(', ')}${tensors.size > 3 ? ', ...' : ''}`}.`,
+  );
+}
+
 function ownConfig(checkpoint: Checkpoint, { overrides }: LoadModelOptions): Config {
   const config = configOfWeights(checkpoint, overrides);
   if (config) return config;
   throw new CheckpointError(
-    `${checkpoint.source}: these weights do not tell their configuration, as those of torchvision's detectors do; give the one that they were made with (--config).`,
+    `${checkpoint.source}: these weights do not tell their configuration, as those of torchvision's detectors and of Matterport's Mask R-CNN do; give the one that they were made with (--config).`,
   );
 }
 
@@ -70,7 +81,7 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
     if (files.length !== 1) {
       const found = files.length === 0 ? 'none' : files.join(', ');
       throw new CheckpointError(
-        `The folder ${source} has ${files.length} weight files (${found}); expected config.yaml and one .safetensors, .pkl or .pth.`,
+        `The folder ${source} has ${files.length} weight files (${found}); expected config.yaml and one .safetensors, .pkl, .pth or .h5.`,
       );
     }
     return { config: configOf(join(source, 'config.yaml')), weights: join(source, files[0]) };

@@ -148,8 +148,8 @@ export abstract class PredictorCore<I, R> {
   /** The sizes that inputs are padded to; none where that saves nothing. */
   private buckets(): Bucket[] {
     const { MIN_SIZE_TEST, MAX_SIZE_TEST } = this.config.INPUT;
-    // torchvision's anchors depend on the padding.
-    if (!compilesPrograms() || MIN_SIZE_TEST === 0 || this.config.MODEL.CONVENTIONS === 'torchvision') return [];
+    // torchvision's anchors depend on the padding, Matterport's inputs are all of one size.
+    if (!compilesPrograms() || MIN_SIZE_TEST === 0 || this.config.MODEL.CONVENTIONS !== 'detectron2') return [];
     return inputBuckets(MIN_SIZE_TEST, MAX_SIZE_TEST, this.model.options.backbone.sizeDivisibility);
   }
 
@@ -173,8 +173,9 @@ export abstract class PredictorCore<I, R> {
     });
     const stages: StageMilliseconds = { decode: decoded - start, resize: prepared - decoded, ...times };
     return images.map((image, i) => {
-      const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width]);
-      const objects = instancesOf(found, image, this.classNames, this.config.MODEL.CONVENTIONS, this.keypointNames);
+      const { CONVENTIONS } = this.config.MODEL;
+      const found = postprocess(instances[i], [resized[i].height, resized[i].width], [image.height, image.width], CONVENTIONS);
+      const objects = instancesOf(found, image, this.classNames, CONVENTIONS, this.keypointNames);
       return this.result(objects, image, stages, pixelResults(semantic?.[i], objects, this.config, this.semanticClassNames));
     });
   }

@@ -3,6 +3,7 @@ import { unsupportedSettings } from '../config/unsupported.js';
 import { ConfigError } from '../errors.js';
 import { metaArchitectures } from '../registry/registries.js';
 import { GeneralizedRcnn } from './generalized_rcnn.js';
+import { MatterportRcnn } from './matterport_rcnn.js';
 import type { MetaArchitecture } from './meta_architecture.js';
 import { ProposalNetwork } from './proposal_network.js';
 import { PanopticFpn } from './panoptic_fpn.js';
@@ -21,7 +22,7 @@ export function buildModel(cfg: Config): MetaArchitecture {
   if (own) return own(cfg);
   switch (cfg.MODEL.META_ARCHITECTURE) {
     case 'GeneralizedRCNN':
-      return GeneralizedRcnn.fromConfig(cfg);
+      return cfg.MODEL.CONVENTIONS === 'matterport' ? MatterportRcnn.fromConfig(cfg) : GeneralizedRcnn.fromConfig(cfg);
     case 'ProposalNetwork':
       return ProposalNetwork.fromConfig(cfg);
     case 'PanopticFPN':

@@ -1,4 +1,5 @@
 import type { RawInstances } from '../roi_heads/roi_heads.js';
+import { roundHalfEven } from '../data/transforms/rounding.js';
 import { clipBox, isLargerThan } from '../rpn/find_top_proposals.js';
 
 interface Size {
@@ -19,19 +20,35 @@ export function scaleInstances(instances: RawInstances, from: Size, to: Size): R
   return { ...instances, boxes, ...(points ? { keypoints: points } : {}) };
 }
 
+/** Matterport's: the middles of the first and the last pixels are moved to each other, boxes rounded to whole pixels, halves to even. */
+function toWholePixels(instances: RawInstances, from: Size, to: Size): RawInstances {
+  const scales = [(to.width - 1) / (from.width - 1), (to.height - 1) / (from.height - 1)];
+  const boxes = instances.boxes.map((v, i) => {
+    const far = i % 4 < 2 ? 0 : 1;
+    return roundHalfEven((v - far) * scales[i % 2] + far);
+  });
+  return { ...instances, boxes };
+}
+
 /**
  * Brings instances from the input frame to the image frame (Detectron2's `detector_postprocess` up to mask pasting): boxes scaled by
  * output / unpadded input, clipped, empty ones dropped; keypoints scaled with them. Masks stay small.
  * @param inputSize  (height, width) of the resized picture, without padding
  * @param outputSize (height, width) of the picture as it is in the file
+ * @param conventions Matterport's moves boxes to whole pixels
  */
 export function postprocess(
   instances: RawInstances,
   inputSize: readonly [number, number],
   outputSize: readonly [number, number],
+  conventions = 'detectron2',
 ): RawInstances {
   const [from, to] = [inputSize, outputSize].map(([height, width]) => ({ height, width }));
-  const { boxes: scaled, keypoints: points } = scaleInstances(instances, from, to);
+  const { boxes: scaled, keypoints: points } = (conventions === 'matterport' ? toWholePixels : scaleInstances)(
+    instances,
+    from,
+    to,
+  );
   const keep: number[] = [];
   for (let i = 0; i < instances.scores.length; i++) {
     clipBox(scaled, i * 4, outputSize);

@@ -4,6 +4,7 @@ import { ConfigError } from '../errors.js';
 import { Linear } from '../layers/linear.js';
 import { Module } from '../layers/module.js';
 import { Box2BoxTransform } from '../rpn/box_transform.js';
+import { NormalisedTransform } from '../rpn/normalised_transform.js';
 
 export interface BoxPredictorOptions {
   readonly inFeatures: number;
@@ -41,7 +42,7 @@ export class BoxPredictor extends Module {
       inFeatures,
       numClasses: cfg.MODEL.ROI_HEADS.NUM_CLASSES,
       classAgnostic: head.CLS_AGNOSTIC_BBOX_REG,
-      transform: new Box2BoxTransform(head.BBOX_REG_WEIGHTS),
+      transform: new (cfg.MODEL.CONVENTIONS === 'matterport' ? NormalisedTransform : Box2BoxTransform)(head.BBOX_REG_WEIGHTS),
     });
   }
 

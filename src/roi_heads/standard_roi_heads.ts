@@ -56,6 +56,15 @@ export class StandardRoiHeads extends RoiHeads {
   }
 
   static fromConfig(cfg: Config, features: FeatureShapes): StandardRoiHeads {
+    return new StandardRoiHeads(StandardRoiHeads.optionsFromConfig(cfg, features));
+  }
+
+  /** @param Pooler cuts the regions out */
+  protected static optionsFromConfig(
+    cfg: Config,
+    features: FeatureShapes,
+    Pooler: Pick<typeof RoiPooler, 'fromConfig'> = RoiPooler,
+  ): StandardRoiHeadsOptions {
     const { ROI_HEADS: heads, ROI_BOX_HEAD: box, ROI_MASK_HEAD: mask } = cfg.MODEL;
     for (const name of heads.IN_FEATURES) {
       if (!features[name])
@@ -66,15 +75,15 @@ export class StandardRoiHeads extends RoiHeads {
     const channels = features[heads.IN_FEATURES[0]].channels;
     const isRes5 = heads.NAME === 'Res5ROIHeads';
     const boxHead = isRes5 ? Res5BoxHead.fromConfig(cfg, channels) : BoxHead.fromConfig(cfg, channels);
-    const boxPooler = RoiPooler.fromConfig(box, heads.IN_FEATURES, features);
+    const boxPooler = Pooler.fromConfig(box, heads.IN_FEATURES, features);
     const maskBranch = (): MaskBranch =>
       boxHead instanceof Res5BoxHead
         ? new MaskBranch({ pooler: boxPooler, head: MaskHead.fromConfig(cfg, boxHead.outputSize), shared: boxHead.stage })
         : new MaskBranch({
-            pooler: RoiPooler.fromConfig(mask, heads.IN_FEATURES, features),
+            pooler: Pooler.fromConfig(mask, heads.IN_FEATURES, features),
             head: MaskHead.fromConfig(cfg, channels),
           });
-    return new StandardRoiHeads({
+    return {
       boxPooler,
       boxHead,
       boxPredictor: BoxPredictor.fromConfig(cfg, boxHead.outputSize),
@@ -101,7 +110,7 @@ export class StandardRoiHeads extends RoiHeads {
         },
         loss: { boxLoss: boxLossFromConfig(box), boxWeight: box.BBOX_REG_LOSS_WEIGHT },
       },
-    });
+    };
   }
 
   protected override get selection(): DetectionSelection {

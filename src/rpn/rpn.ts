@@ -47,6 +47,10 @@ export class Rpn extends Module {
   }
 
   static fromConfig(cfg: Config, features: FeatureShapes): Rpn {
+    return new Rpn(Rpn.optionsFromConfig(cfg, features));
+  }
+
+  protected static optionsFromConfig(cfg: Config, features: FeatureShapes): RpnOptions {
     const { RPN: rpn, PROPOSAL_GENERATOR: generator } = cfg.MODEL;
     if (generator.NAME !== 'RPN') throw new ConfigError(`MODEL.PROPOSAL_GENERATOR.NAME is ${generator.NAME}; expected RPN.`);
     const shapes = rpn.IN_FEATURES.map((name) => {
@@ -58,7 +62,7 @@ export class Rpn extends Module {
       cfg,
       shapes.map(({ stride }) => stride),
     );
-    return new Rpn({
+    return {
       inFeatures: rpn.IN_FEATURES,
       head: RpnHead.fromConfig(cfg, shapes[0].channels, anchorGenerator.anchorsPerLocation),
       anchorGenerator,
@@ -70,7 +74,7 @@ export class Rpn extends Module {
         minBoxSize: Rpn.minBoxSize(cfg),
       },
       training: Rpn.trainingFromConfig(cfg),
-    });
+    };
   }
 
   /** torchvision keeps sides from 1e-3 on; no float32 lies between the double and the float32 of that name. */
