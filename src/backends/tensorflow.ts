@@ -6,6 +6,7 @@ import { BackendError } from '../errors.js';
 import { withKnownAddon } from './addon_finder.js';
 import { corePathFrom, refuseSecondCore } from './core_copies.js';
 import { findNativePackages, type NativePackage } from './native_package.js';
+import { guardTensorflowMemory } from './tensorflow_memory.js';
 import { supplyRemovedUtil } from './util_shim.js';
 
 /** The one command that gives a machine the native backend. */
@@ -69,6 +70,7 @@ async function activate(): Promise<void> {
   if (!(await tf.setBackend('tensorflow')))
     throw new BackendError(`device tensorflow: the backend refused to start. Run \`${SETUP_COMMAND}\`.`);
   await tf.ready();
+  guardTensorflowMemory();
 }
 
 function describe(by: string): string {
