@@ -17,3 +17,21 @@ export function replaceKernel(backendName: string, kernelName: string, kernelFun
 export function replaceWasmKernel(kernelName: string, kernelFunc: KernelFunction): void {
   replaceKernel('wasm', kernelName, kernelFunc);
 }
+
+/** The call of a kernel, as TensorFlow.js makes it. */
+export type KernelCall = Parameters<tf.KernelFunc>[0];
+
+/** Registers a kernel on the wasm backend in front of the stock one, which does what it leaves. @param ours gives undefined for that */
+export function precedeWasmKernel(
+  kernelName: string,
+  ours: (call: KernelCall) => tf.TensorInfo | undefined,
+  disposeFunc?: (backend: object) => void,
+): void {
+  const stock = tf.getKernel(kernelName, 'wasm')!;
+  tf.unregisterKernel(kernelName, 'wasm');
+  tf.registerKernel({
+    ...stock,
+    kernelFunc: (call) => ours(call) ?? stock.kernelFunc(call),
+    ...(disposeFunc && { disposeFunc }),
+  });
+}

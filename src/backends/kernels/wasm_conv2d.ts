@@ -1,7 +1,10 @@
+// Convolutions and products of matrices on wasm otherwise than by TensorFlow.js, where that takes less time; importing this file registers them.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { threadsOf } from '../../ops/kernels/kernel_threads.js';
 import type { WasmBackend } from '../../ops/kernels/wasm_heap.js';
+import { type KernelCall, precedeWasmKernel } from './replace_kernel.js';
+import { wasmProduct } from './wasm_products.js';
 import { winogradConv2d } from './wasm_winograd.js';
 
 type Shape4D = [number, number, number, number];
@@ -12,30 +15,57 @@ interface ConvInputs {
   readonly bias?: tf.TensorInfo;
 }
 
-// Large 3x3 convolutions of stride 1 are done otherwise than by tfjs; all others as before.
-for (const kernelName of ['Conv2D', 'FusedConv2D']) {
-  const stock = tf.getKernel(kernelName, 'wasm')!;
-  tf.unregisterKernel(kernelName, 'wasm');
-  tf.registerKernel({
-    ...stock,
-    kernelFunc: (call) => {
-      const { x, filter, bias } = call.inputs as unknown as ConvInputs;
-      const { strides, dilations, pad, dimRoundingMode, dataFormat, activation } = call.attrs as unknown as tf.FusedConv2DAttrs;
-      const fused = activation ?? 'linear';
-      const known = (fused === 'linear' || fused === 'relu') && (dataFormat ?? 'NHWC') === 'NHWC';
-      if (known && filter.shape[0] === 3 && filter.shape[1] === 3 && (!bias || bias.shape.length === 1)) {
-        const [input, kernel] = [x.shape as Shape4D, filter.shape as Shape4D];
-        const info = tf.backend_util.computeConv2DInfo(input, kernel, strides, dilations, pad, dimRoundingMode);
-        const inputs = { x, filter, ...(bias && { bias }), relu: fused === 'relu' };
-        const y = winogradConv2d(call.backend as WasmBackend, inputs, info);
-        if (y) return y;
-      }
-      return stock.kernelFunc(call);
-    },
-    // TensorFlow.js calls this when the backend is removed.
-    disposeFunc: (backend) => {
-      stock.disposeFunc?.(backend);
-      threadsOf(backend)?.dispose();
-    },
+interface ProductInputs {
+  readonly a: tf.TensorInfo;
+  readonly b: tf.TensorInfo;
+  readonly bias?: tf.TensorInfo;
+}
+
+/** An activation that ours do, and a bias for each channel or none. */
+function isPlain(activation: string | undefined, bias: tf.TensorInfo | undefined): boolean {
+  return ['linear', 'relu'].includes(activation ?? 'linear') && (!bias || bias.shape.length === 1);
+}
+
+function conv2d({ inputs, attrs, backend }: KernelCall): tf.TensorInfo | undefined {
+  const { x, filter, bias } = inputs as unknown as ConvInputs;
+  const { strides, dilations, pad, dimRoundingMode, dataFormat, activation } = attrs as unknown as tf.FusedConv2DAttrs;
+  const [height, width] = filter.shape;
+  if (height !== width || (height !== 3 && height !== 1)) return undefined;
+  if (!isPlain(activation, bias) || (dataFormat ?? 'NHWC') !== 'NHWC') return undefined;
+  const [input, kernel] = [x.shape as Shape4D, filter.shape as Shape4D];
+  const info = tf.backend_util.computeConv2DInfo(input, kernel, strides, dilations, pad, dimRoundingMode);
+  const more = { ...(bias && { bias }), relu: activation === 'relu' };
+  if (height === 3) return winogradConv2d(backend as WasmBackend, { x, filter, ...more }, info);
+  const { inHeight, inWidth, outHeight, outWidth, strideHeight, strideWidth, padInfo } = info;
+  // As many rows out as in does not exclude a border on one side, and a stride that skips it.
+  const everyPixel = outHeight === inHeight && outWidth === inWidth && strideHeight === 1 && strideWidth === 1;
+  if (!everyPixel || padInfo.top !== 0 || padInfo.left !== 0) return undefined;
+  return wasmProduct(backend as WasmBackend, {
+    x,
+    w: filter,
+    ...more,
+    rows: info.batchSize * outHeight * outWidth,
+    channels: info.inChannels,
+    outs: info.outChannels,
+    outShape: [...info.outShape],
   });
 }
+
+function matMul({ inputs, attrs, backend }: KernelCall): tf.TensorInfo | undefined {
+  const { a, b, bias } = inputs as unknown as ProductInputs;
+  const { transposeA, transposeB, activation } = attrs as unknown as tf._FusedMatMulAttrs;
+  const [rows, channels] = a.shape.slice(-2);
+  const outs = b.shape.at(-1)!;
+  const matrices = a.shape.length === b.shape.length && [...a.shape.slice(0, -2), ...b.shape.slice(0, -2)].every((n) => n === 1);
+  if (transposeA || transposeB || !matrices || !isPlain(activation, bias)) return undefined;
+  if (bias && bias.shape[0] !== outs) return undefined;
+  const outShape = [...a.shape.slice(0, -1), outs];
+  const relu = activation === 'relu';
+  return wasmProduct(backend as WasmBackend, { x: a, w: b, ...(bias && { bias }), relu, rows, channels, outs, outShape });
+}
+
+// TensorFlow.js disposes of kernels when the backend is removed.
+precedeWasmKernel('Conv2D', conv2d, (backend) => threadsOf(backend)?.dispose());
+precedeWasmKernel('FusedConv2D', conv2d);
+precedeWasmKernel('BatchMatMul', matMul);
+precedeWasmKernel('_FusedMatMul', matMul);

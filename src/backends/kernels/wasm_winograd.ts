@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { type KernelThreads, threadsOf } from '../../ops/kernels/kernel_threads.js';
+import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from '../../ops/kernels/kernel_threads.js';
 import { wasmHeap, type WasmBackend, type WasmHeap } from '../../ops/kernels/wasm_heap.js';
 
 type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
@@ -19,12 +19,6 @@ const BLOCK = 32;
 /** Fewer tiles than that take as long as by the definition: to transform the filter takes as long for one as for a thousand. */
 const LEAST_TILES = 48;
 
-/** Multiplications, by the definition, from which on it pays to wake threads and to copy for them: a millisecond's. */
-const WORTH_SHARING = 2e7;
-
-/** Bytes of maps, in and out, that are in the shared memory at a time. */
-const STRIP_BYTES = 2 ** 25;
-
 const tilesAlong = (length: number): number => Math.ceil(length / 2);
 
 /**
@@ -39,7 +33,7 @@ export function winogradConv2d(backend: WasmBackend, inputs: WinogradInputs, inf
   const threads = threadsOf(backend);
   const work = 9 * info.inChannels * info.outChannels * info.batchSize * info.outHeight * info.outWidth;
   const count = threads?.count(work) ?? 1;
-  const shared = threads && count > 1 && work >= WORTH_SHARING && onThreads(threads, count, backend, inputs, info);
+  const shared = threads && count > 1 && onThreads(threads, count, backend, inputs, info);
   if (shared) return shared;
   const heap = wasmHeap(backend);
   return heap && onOneThread(heap, backend, inputs, info);
@@ -172,18 +166,17 @@ function onThreads(
     scratch: threads.most * scratchBytes,
   });
   if (!shared) return undefined;
-  const { memory, kernels, at } = shared;
+  const { memory, kernels, at, place } = shared;
   const out = backend.makeOutput([...info.outShape], 'float32');
   const floats = (tensor: tf.TensorInfo): Float32Array => backend.typedArrayFromHeap(tensor) as Float32Array;
   const [input, output] = [floats(x), floats(out)];
-  const place = (address: number, values: Float32Array): void => new Float32Array(memory.buffer, address).set(values);
   place(at.filter, floats(filter));
   if (bias) place(at.bias, floats(bias));
   kernels.filterOnThreads(at.filter, at.u, inChannels, outChannels);
   for (const { from, to, outFrom, outTo, images, height, outHeight, padTop } of parts) {
     place(at.x, input.subarray(from, to));
     const tiles = images * tilesAlong(outHeight) * tilesAlong(outWidth);
-    kernels.convolveOnThreads(
+    kernels.tilesOnThreads(
       at.x,
       at.u,
       bias ? at.bias : 0,
@@ -198,17 +191,11 @@ function onThreads(
       padInfo.left,
       Number(relu),
       tiles,
-      evenBlock(tiles, count),
+      evenBlock(tiles, count, BLOCK),
       at.scratch,
       scratchBytes,
     );
     output.set(new Float32Array(memory.buffer, at.y, outTo - outFrom), outFrom);
   }
   return out;
-}
-
-/** Tiles at once, so that the threads end together. */
-function evenBlock(tiles: number, threads: number): number {
-  const rounds = Math.ceil(tiles / (threads * BLOCK));
-  return 4 * Math.ceil(tiles / (threads * rounds) / 4);
 }

@@ -9,7 +9,7 @@ export interface ThreadedKernels {
   firstFree(): number;
   ready(): number;
   filterOnThreads(filter: number, u: number, channels: number, outs: number): void;
-  convolveOnThreads(
+  tilesOnThreads(
     x: number,
     u: number,
     bias: number,
@@ -28,6 +28,20 @@ export interface ThreadedKernels {
     scratch: number,
     scratchBytes: number,
   ): void;
+  packOnThreads(w: number, u: number, outs: number, first: number, count: number): void;
+  productsOnThreads(
+    x: number,
+    u: number,
+    bias: number,
+    y: number,
+    channels: number,
+    outs: number,
+    first: number,
+    count: number,
+    relu: number,
+    rows: number,
+    block: number,
+  ): void;
 }
 
 /** What a thread instantiates; it then calls the export `serve` with its slot and never returns. */
@@ -43,11 +57,25 @@ export type StartThread = (task: ThreadTask) => { terminate(): unknown };
 /** Multiplications after which threads start: a third of a second's on one. What is done by then, a small model on a small picture, waits for none. */
 const WORTH_STARTING = 6e9;
 
+/** Multiplications from which on it pays to wake threads and to copy for them: a millisecond's. */
+const WORTH_SHARING = 2e7;
+
+/** Bytes of maps, in and out, that callers have in the shared memory at a time. */
+export const STRIP_BYTES = 2 ** 25;
+
 /** Blocks of the shared memory. */
 export interface Reserved<K extends string> {
   readonly memory: WebAssembly.Memory;
   readonly kernels: ThreadedKernels;
   readonly at: Readonly<Record<K, number>>;
+  /** Copies numbers to an address. */
+  place(address: number, values: Float32Array): void;
+}
+
+/** How much of `total` to do at a time, at most `most` and divisible by 4 as that is, so that the threads end together. */
+export function evenBlock(total: number, threads: number, most: number): number {
+  const rounds = Math.ceil(total / (threads * most));
+  return 4 * Math.ceil(total / (threads * rounds) / 4);
 }
 
 /** Threads with a memory of their own, which is shared, for work that the caller copies in and out. Results do not depend on how many there are. */
@@ -66,14 +94,17 @@ export class KernelThreads {
   ) {}
 
   /**
-   * Threads that are ready, the caller's included: 1 until there has been work enough to start the others and they have started, which nobody waits for.
+   * Threads to share a piece of work among, the caller's included: 1 where it is too small, and until there has been work enough to start the others and
+   * they have started, which nobody waits for.
    * @param work multiplications that the caller is about to do
    */
   count(work: number): number {
     this.work += work;
-    if (this.started) return 1 + this.started.kernels.ready();
-    if (this.work >= this.worthStarting) this.startAll();
-    return 1;
+    if (!this.started) {
+      if (this.work >= this.worthStarting) this.startAll();
+      return 1;
+    }
+    return work >= WORTH_SHARING ? 1 + this.started.kernels.ready() : 1;
   }
 
   /** Threads at most, the caller's included. */
@@ -102,7 +133,8 @@ export class KernelThreads {
         return undefined;
       }
     }
-    return { memory, kernels, at };
+    const { buffer } = memory;
+    return { memory, kernels, at, place: (address, values) => new Float32Array(buffer, address).set(values) };
   }
 
   /** Ends the threads; a later call of `count` starts new ones. */

@@ -64,6 +64,20 @@ export interface Kernels {
     block: number,
     scratch: number,
   ): void;
+  packPanels(w: number, u: number, outs: number, first: number, count: number, firstPanel: number, endPanel: number): void;
+  products(
+    x: number,
+    u: number,
+    bias: number,
+    y: number,
+    channels: number,
+    outs: number,
+    first: number,
+    count: number,
+    relu: number,
+    row: number,
+    end: number,
+  ): void;
   nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
 }
 

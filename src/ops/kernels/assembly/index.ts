@@ -4,3 +4,4 @@ export { nms } from './nms';
 export { resizeColourRows, resizeColumns } from './resize';
 export { groupedConv2d } from './grouped_conv2d';
 export { winogradFilter, winogradScratch, winogradTiles } from './winograd';
+export { packPanels, products } from './products';

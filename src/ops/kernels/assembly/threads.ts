@@ -1,5 +1,6 @@
-// A convolution whose parts several threads take from a counter. All of it lies in one shared memory: first what the threads tell each other, a line
+// Convolutions and products of matrices whose parts several threads take from a counter. All of it lies in one shared memory: first what the threads tell each other, a line
 // of the cache apiece, then the job, then what the host places from FIRST_FREE on.
+import { packPanels, products } from './products';
 import { winogradFilter, winogradTiles } from './winograd';
 
 /** Counts jobs; threads sleep on it. */
@@ -12,8 +13,13 @@ const ACTIVE: usize = 192;
 const NEXT: usize = 256;
 /** Threads that have started. */
 const READY: usize = 320;
-/** 32-bit words, in the order of `convolve`'s arguments. */
+/** 32-bit words: which kernel, how many parts, then what `work` hands it. */
 const JOB: usize = 384;
+
+const FILTER = 0;
+const TILES = 1;
+const PACK = 2;
+const PRODUCTS = 3;
 
 export function firstFree(): usize {
   return 512;
@@ -38,19 +44,17 @@ export function serve(slot: i32): void {
   }
 }
 
-/** The transform of a filter (see winograd.ts), by all threads. */
+/** The transform of a filter (see winograd.ts) by all threads. */
 export function filterOnThreads(filter: usize, u: usize, channels: i32, outs: i32): void {
-  store<i32>(JOB, 0);
-  store<i32>(JOB, outs >> 3, 4);
-  store<usize>(JOB, filter, 8);
-  store<usize>(JOB, u, 12);
-  store<i32>(JOB, channels, 16);
-  store<i32>(JOB, outs, 20);
-  share();
+  put(2, filter);
+  put(3, u);
+  put(4, channels);
+  put(5, outs);
+  share(FILTER, outs >> 3);
 }
 
 /** A convolution (see winograd.ts) by all threads. @param scratch for every slot, the caller's 0 included, `scratchBytes` */
-export function convolveOnThreads(
+export function tilesOnThreads(
   x: usize,
   u: usize,
   bias: usize,
@@ -69,30 +73,76 @@ export function convolveOnThreads(
   scratch: usize,
   scratchBytes: i32,
 ): void {
-  store<i32>(JOB, 1);
-  store<i32>(JOB, (tiles + block - 1) / block, 4);
-  store<usize>(JOB, x, 8);
-  store<usize>(JOB, u, 12);
-  store<i32>(JOB, channels, 16);
-  store<i32>(JOB, outs, 20);
-  store<usize>(JOB, bias, 24);
-  store<usize>(JOB, y, 28);
-  store<i32>(JOB, height, 32);
-  store<i32>(JOB, width, 36);
-  store<i32>(JOB, outHeight, 40);
-  store<i32>(JOB, outWidth, 44);
-  store<i32>(JOB, padTop, 48);
-  store<i32>(JOB, padLeft, 52);
-  store<i32>(JOB, relu, 56);
-  store<i32>(JOB, tiles, 60);
-  store<i32>(JOB, block, 64);
-  store<usize>(JOB, scratch, 68);
-  store<i32>(JOB, scratchBytes, 72);
-  share();
+  put(2, x);
+  put(3, u);
+  put(4, channels);
+  put(5, outs);
+  put(6, bias);
+  put(7, y);
+  put(8, height);
+  put(9, width);
+  put(10, outHeight);
+  put(11, outWidth);
+  put(12, padTop);
+  put(13, padLeft);
+  put(14, relu);
+  put(15, tiles);
+  put(16, block);
+  put(17, scratch);
+  put(18, scratchBytes);
+  share(TILES, (tiles + block - 1) / block);
+}
+
+/** The panels of a matrix (see products.ts) by all threads. */
+export function packOnThreads(w: usize, u: usize, outs: i32, first: i32, count: i32): void {
+  put(2, w);
+  put(3, u);
+  put(4, outs);
+  put(5, first);
+  put(6, count);
+  share(PACK, outs >> 3);
+}
+
+/** A product of matrices (see products.ts) by all threads, `block` rows at a time. */
+export function productsOnThreads(
+  x: usize,
+  u: usize,
+  bias: usize,
+  y: usize,
+  channels: i32,
+  outs: i32,
+  first: i32,
+  count: i32,
+  relu: i32,
+  rows: i32,
+  block: i32,
+): void {
+  put(2, x);
+  put(3, u);
+  put(4, channels);
+  put(5, outs);
+  put(6, bias);
+  put(7, y);
+  put(8, first);
+  put(9, count);
+  put(10, relu);
+  put(11, rows);
+  put(12, block);
+  share(PRODUCTS, (rows + block - 1) / block);
+}
+
+function put(index: i32, value: i32): void {
+  store<i32>(JOB + (<usize>index << 2), value);
+}
+
+function word(index: i32): i32 {
+  return load<i32>(JOB + (<usize>index << 2));
 }
 
 /** Works on the job with whoever wakes up in time, and returns when all of it is done. */
-function share(): void {
+function share(kernel: i32, parts: i32): void {
+  put(0, kernel);
+  put(1, parts);
   atomic.store<i32>(NEXT, 0);
   atomic.store<i32>(OPEN, 1);
   atomic.add<i32>(GENERATION, 1);
@@ -107,37 +157,28 @@ function share(): void {
 }
 
 function work(slot: i32): void {
-  const tiled = load<i32>(JOB) != 0;
-  const parts = load<i32>(JOB, 4);
-  const block = load<i32>(JOB, 64);
-  const scratch = load<usize>(JOB, 68) + <usize>slot * load<usize>(JOB, 72);
+  const kernel = word(0);
+  const parts = word(1);
   while (true) {
     const part = atomic.add<i32>(NEXT, 1);
     if (part >= parts) return;
-    const source = load<usize>(JOB, 8), u = load<usize>(JOB, 12), channels = load<i32>(JOB, 16), outs = load<i32>(JOB, 20);
-    if (!tiled) {
-      winogradFilter(source, u, channels, outs, part, part + 1);
-      continue;
+    if (kernel == FILTER) {
+      winogradFilter(word(2), word(3), word(4), word(5), part, part + 1);
+    } else if (kernel == TILES) {
+      const block = word(16);
+      const end = min(part * block + block, word(15));
+      const scratch = <usize>word(17) + <usize>slot * <usize>word(18);
+      // prettier-ignore
+      winogradTiles(
+        word(2), word(3), word(6), word(7), word(8), word(9), word(4), word(10), word(11), word(5), word(12), word(13), word(14),
+        part * block, end, block, scratch,
+      );
+    } else if (kernel == PACK) {
+      packPanels(word(2), word(3), word(4), word(5), word(6), part, part + 1);
+    } else {
+      const block = word(12);
+      const end = min(part * block + block, word(11));
+      products(word(2), word(3), word(6), word(7), word(4), word(5), word(8), word(9), word(10), part * block, end);
     }
-    const first = part * block;
-    winogradTiles(
-      source,
-      u,
-      load<usize>(JOB, 24),
-      load<usize>(JOB, 28),
-      load<i32>(JOB, 32),
-      load<i32>(JOB, 36),
-      channels,
-      load<i32>(JOB, 40),
-      load<i32>(JOB, 44),
-      outs,
-      load<i32>(JOB, 48),
-      load<i32>(JOB, 52),
-      load<i32>(JOB, 56),
-      first,
-      min(first + block, load<i32>(JOB, 60)),
-      block,
-      scratch,
-    );
   }
 }
