@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { softwareVulkan } from './tests/software_vulkan.js';
 
@@ -19,11 +20,14 @@ export default defineConfig(({ mode }) => ({
   test: {
     // One backend per process: the native addon cannot be loaded in worker threads.
     pool: 'forks',
+    // Vitest leaves a core to the terminal, which of two is half. What runs in a browser or on a driver in software takes all of them itself.
+    maxWorkers: mode === 'test' ? Math.max(2, availableParallelism() - 1) : 1,
+    minWorkers: 1,
     include: INCLUDED[mode] ?? ['tests/**/*.test.ts'],
     exclude: mode === 'browser' ? [] : ['tests/browser/**'],
     // Browsers compute on a driver in software, which needs all of the processor.
-    testTimeout: mode === 'test' ? 120_000 : 600_000,
-    hookTimeout: mode === 'browser' ? 600_000 : 120_000,
+    testTimeout: mode === 'test' ? 240_000 : 600_000,
+    hookTimeout: mode === 'browser' ? 600_000 : 240_000,
     env: mode === 'webgpu' ? { MASKRCNN_TEST_DEVICES: 'webgpu', ...softwareVulkan() } : {},
   },
 }));
