@@ -30,5 +30,18 @@ with h5py.File(folder / "keras.h5", "w", libver="earliest") as f:
     f["optimizer/iterations"] = np.int64(7)
     f["optimizer/name"] = "adam"
 with h5py.File(folder / "chunked.h5", "w", libver="earliest") as f:
-    f.create_dataset("a", data=np.zeros((4, 4), "float32"), chunks=(2, 2), compression="gzip")
+    big = rng.integers(-64, 64, (9, 70, 5)).astype("float32") / 8
+    for name, value, options in [
+        ("plain", big[:4, :4, 0], {"chunks": (2, 3)}),
+        ("gzip", big[:, :, 0], {"chunks": (4, 32), "compression": "gzip"}),
+        ("shuffled", big, {"chunks": (4, 16, 5), "compression": "gzip", "shuffle": True, "fletcher32": True}),
+        ("many", big[:, 0, 0], {"chunks": (1,)}),
+        ("vector/half", big[0, :, 0].astype("float16"), {"chunks": (16,), "compression": "gzip", "shuffle": True}),
+    ]:
+        f.create_dataset(name, data=value, **options)
+        values[f"chunked.h5/{name}"] = {"shape": list(value.shape), "values": value.flatten().tolist()}
+    f.create_dataset("unwritten", shape=(3, 2), dtype="float32", chunks=(2, 2))
+    values["chunked.h5/unwritten"] = {"shape": [3, 2], "values": [0] * 6}
+with h5py.File(folder / "lzf.h5", "w", libver="earliest") as f:
+    f.create_dataset("a", data=np.zeros((4, 4), "float32"), chunks=(2, 2), compression="lzf")
 (folder / "values.json").write_text(json.dumps(values) + "\n")

@@ -286,7 +286,9 @@ def save_keras(path, layers):
         outer = {}
         for layer, weights in layers.items():
             outer.setdefault("rpn_model" if layer.startswith("rpn_") else layer, {})[layer] = weights
-        for name, inner in [("input_image", {}), *outer.items(), ("mrcnn_detection", {})]:
+        outer = {"input_image": {}, **outer, "mrcnn_detection": {}}
+        f.attrs["layer_names"] = np.array([name.encode() for name in outer])
+        for name, inner in outer.items():
             group = f.create_group(name)
             group.attrs["weight_names"] = np.array([f"{layer}/{w}:0".encode() for layer, weights in inner.items() for w in weights])
             for layer, weights in inner.items():

@@ -1,11 +1,13 @@
 import { CheckpointError } from '../errors.js';
-import { type ElementType, TensorData } from './tensor_data.js';
+import { Hdf5Bytes } from './hdf5_bytes.js';
+import { readChunks } from './hdf5_chunks.js';
+import { ELEMENT_SIZES, type ElementType, TensorData } from './tensor_data.js';
 
 const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 const UNDEFINED = 0xffffffffffffffffn;
 const MAX_DEPTH = 32;
 const MAX_OBJECTS = 100_000;
-const RESAVE = "save it again in Python: h5py.File(new, 'w', libver='earliest'), datasets without chunks";
+const RESAVE = "save it again in Python: h5py.File(new, 'w', libver='earliest')";
 
 const MESSAGE = { dataspace: 1, datatype: 3, layout: 8, filters: 11, continuation: 16, symbolTable: 17 } as const;
 
@@ -23,9 +25,9 @@ export function isHdf5(bytes: Uint8Array): boolean {
 }
 
 /**
- * Reads the datasets of an HDF5 file as h5py writes it for Keras (`save_weights`): groups as symbol tables, contiguous or compact datasets of floats and
- * integers. After the HDF5 File Format Specification, version 3; attributes are not read. The tensors are views of the bytes.
- * @throws CheckpointError for a damaged file, newer structures, or chunked and compressed datasets
+ * Reads the datasets of an HDF5 file as h5py writes it for Keras (`save_weights`): groups as symbol tables, datasets of floats and
+ * integers, whole or in chunks, plain or compressed by gzip. After the HDF5 File Format Specification, version 3; attributes are not read. The tensors are views of the bytes.
+ * @throws CheckpointError for a damaged file, newer structures, or other compression
  */
 export function readHdf5(bytes: Uint8Array): Hdf5Contents {
   return new Hdf5Reader(bytes).read();
@@ -37,15 +39,10 @@ interface Message {
   readonly size: number;
 }
 
-class Hdf5Reader {
-  private readonly view: DataView;
+class Hdf5Reader extends Hdf5Bytes {
   private readonly tensors = new Map<string, TensorData>();
   private readonly ignored: string[] = [];
   private objects = 0;
-
-  constructor(private readonly bytes: Uint8Array) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
 
   read(): Hdf5Contents {
     const version = this.u8(8);
@@ -122,9 +119,10 @@ class Hdf5Reader {
       return;
     }
     const shape = this.shape(find(MESSAGE.dataspace).at);
-    const data = this.data(path, find(MESSAGE.layout).at);
-    if (data === undefined || messages.some(({ type }) => type === MESSAGE.filters))
-      throw new CheckpointError(`the HDF5 dataset '${path}' is chunked or compressed; ${RESAVE}`);
+    const filters = messages.find(({ type }) => type === MESSAGE.filters)?.at;
+    const elementSize = ELEMENT_SIZES[element.type];
+    const data =
+      this.data(path, find(MESSAGE.layout).at) ?? this.chunked(path, find(MESSAGE.layout).at, shape, elementSize, filters);
     this.tensors.set(path, new TensorData(data, element.type, shape, { bigEndian: element.bigEndian }));
   }
 
@@ -143,6 +141,18 @@ class Hdf5Reader {
     return Array.from({ length: rank }, (_, i) => this.address(first + i * 8));
   }
 
+  private chunked(
+    path: string,
+    at: number,
+    shape: readonly number[],
+    elementSize: number,
+    filters: number | undefined,
+  ): Uint8Array {
+    if (this.u8(at) !== 3 || this.u8(at + 1) !== 2)
+      throw new CheckpointError(`the HDF5 dataset '${path}' is of a newer layout; ${RESAVE}`);
+    return readChunks(this, path, { layout: at, filters, shape, elementSize });
+  }
+
   /** undefined where the layout is not contiguous or compact */
   private data(path: string, at: number): Uint8Array | undefined {
     const version = this.u8(at);
@@ -156,49 +166,5 @@ class Hdf5Reader {
     // A dataset that was never written has no place.
     if (this.u64(at + 2) === UNDEFINED) return new Uint8Array(0);
     return this.range(path, this.address(at + 2), this.address(at + 10));
-  }
-
-  private range(path: string, at: number, size: number): Uint8Array {
-    if (at + size > this.bytes.length)
-      throw new CheckpointError(`the HDF5 dataset '${path}' reaches beyond the end of the file, which is cut off`);
-    return this.bytes.subarray(at, at + size);
-  }
-
-  private text(at: number): string {
-    const end = this.bytes.indexOf(0, at);
-    if (end < 0 || end - at > 65_536) throw new CheckpointError('an HDF5 name that never ends; the file is damaged');
-    return new TextDecoder().decode(this.bytes.subarray(at, end));
-  }
-
-  private signature(at: number): string {
-    return String.fromCharCode(this.u8(at), this.u8(at + 1), this.u8(at + 2), this.u8(at + 3));
-  }
-
-  private address(at: number): number {
-    const value = this.u64(at);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER))
-      throw new CheckpointError('an HDF5 address beyond the end of the file; the file is damaged');
-    return Number(value);
-  }
-
-  private u64(at: number): bigint {
-    return this.view.getBigUint64(this.inside(at, 8), true);
-  }
-
-  private u32(at: number): number {
-    return this.view.getUint32(this.inside(at, 4), true);
-  }
-
-  private u16(at: number): number {
-    return this.view.getUint16(this.inside(at, 2), true);
-  }
-
-  private u8(at: number): number {
-    return this.view.getUint8(this.inside(at, 1));
-  }
-
-  private inside(at: number, size: number): number {
-    if (at + size <= this.bytes.length) return at;
-    throw new CheckpointError(`an HDF5 file that is cut off or damaged: it points to byte ${at} of ${this.bytes.length}`);
   }
 }

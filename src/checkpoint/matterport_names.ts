@@ -32,7 +32,7 @@ function layersOf(tensors: ReadonlyMap<string, TensorData>): Map<string, Map<str
 /** Whether these are the names of Matterport's Mask R-CNN in a file of Keras. */
 export function isMatterport(tensors: ReadonlyMap<string, TensorData>): boolean {
   const layers = layersOf(tensors);
-  return ['conv1', 'rpn_class_raw', 'mrcnn_class_logits'].every((name) => layers.has(name));
+  return ['conv1', 'res2a_branch2a', 'rpn_class_raw', 'mrcnn_class_logits'].every((name) => layers.has(name));
 }
 
 /**

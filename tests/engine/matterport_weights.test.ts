@@ -14,8 +14,9 @@ import { assembleModel } from '../../src/engine/assemble_model.js';
 import { configOfWeights } from '../../src/engine/config_of_weights.js';
 import { networkInput } from '../../src/engine/network_input.js';
 import { Predictor } from '../../src/engine/predictor.js';
-import { startBackend } from '../../src/backends/select.js';
+import { type Device, startBackend } from '../../src/backends/select.js';
 import { ConfigError } from '../../src/errors.js';
+import { devices } from '../ops/devices.js';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/matterport/${name}`, import.meta.url));
 const weights = fixture('mask_rcnn.h5');
@@ -73,16 +74,19 @@ async function expectGolden(predictor: Predictor): Promise<void> {
 }
 
 /** What the model computes on the way, by the trace's names. */
-async function traced(device: 'cpu' | 'wasm'): Promise<Map<string, Float32Array>> {
+async function traced(device: Device): Promise<Map<string, Float32Array>> {
   await startBackend(device);
   const checkpoint = await readCheckpoint(weights);
   const { model, config } = assembleModel(checkpoint, configOfWeights(checkpoint, overrides)!);
-  const seen = new Map<string, Float32Array>();
+  const kept = new Map<string, tf.Tensor>();
   const image = await readImage(fixture('0.png'), { format: 'RGB' });
   await model.infer([networkInput(image, config)], {
-    trace: (name, tensor) => void seen.set(name, Float32Array.from(tensor.dataSync())),
+    trace: (name, tensor) => void kept.set(name, tf.keep(tensor.clone())),
   });
   model.dispose();
+  const seen = new Map<string, Float32Array>();
+  for (const [name, tensor] of kept) seen.set(name, Float32Array.from(await tensor.data()));
+  tf.dispose([...kept.values()]);
   return seen;
 }
 
@@ -94,7 +98,7 @@ const largest = (own: ArrayLike<number>, truth: ArrayLike<number>): number => {
 };
 
 describe("Matterport's weights", () => {
-  it.each(['cpu', 'wasm'] as const)('give its logits, proposals, probabilities and masks on %s', async (device) => {
+  it.each(devices as Device[])('give its logits, proposals, probabilities and masks on %s', async (device) => {
     const seen = await traced(device);
     const truth = (name: string): Float32Array => numbers.get(name)!.toFloat32();
     const joined = (name: string): number[] => [0, 1, 2, 3, 4].flatMap((level) => [...seen.get(`rpn.${name}.${level}`)!]);
@@ -108,7 +112,9 @@ describe("Matterport's weights", () => {
     const classes = numbers.get('probabilities')!.shape[1]!;
     const probabilities = truth('probabilities');
     const logits = seen.get('cls_logits')!;
-    const own = Float32Array.from(tf.tidy(() => tf.softmax(tf.tensor2d(logits, [golden.proposals, classes])).dataSync()));
+    const softmax = tf.tidy(() => tf.softmax(tf.tensor2d(logits, [golden.proposals, classes])));
+    const own = Float32Array.from(await softmax.data());
+    softmax.dispose();
     // The background is first there, last here.
     const rolled = Float32Array.from(own, (_, i) => own[i - (i % classes) + (((i % classes) + classes - 1) % classes)]!);
     expect(largest(rolled, probabilities)).toBeLessThan(1e-4);
@@ -118,8 +124,8 @@ describe("Matterport's weights", () => {
     expect(largest(seen.get('raw.0.pred_masks')!, truth('masks'))).toBeLessThan(5e-4);
   });
 
-  it('give its whole boxes, scores and masks from the file alone', async () => {
-    await expectGolden(await Predictor.load(weights, { device: 'wasm', overrides }));
+  it.each(devices as Device[])('give its whole boxes, scores and masks from the file alone on %s', async (device) => {
+    await expectGolden(await Predictor.load(weights, { device, overrides }));
   });
 
   it('do so after conversion, and in a folder with a configuration', async () => {

@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startBackend } from '../../src/backends/select.js';
 import { parseSafetensors } from '../../src/checkpoint/parse_safetensors.js';
 import { CropPooler, levelOf } from '../../src/roi_heads/crop_pooler.js';
+import { devices, useDevice } from '../ops/devices.js';
 
 const file = new URL('../fixtures/matterport/golden.safetensors', import.meta.url);
 const { tensors } = parseSafetensors(new Uint8Array(readFileSync(file)), 'golden.safetensors');
 const truth = (name: string) => tensors.get(`crop.${name}`)!.toFloat32();
 
-describe.each(['cpu', 'wasm'] as const)('CropPooler on %s', (device) => {
-  beforeAll(() => startBackend(device));
+describe.each(devices)('CropPooler on %s', (device) => {
+  beforeAll(() => useDevice(device));
 
-  it("gives TensorFlow's crops, with zeros where its roundings leave the map", () => {
+  it("gives TensorFlow's crops, with zeros where its roundings leave the map", async () => {
     const pooler = CropPooler.fromConfig({ POOLER_RESOLUTION: 7 }, ['p2'], { p2: { channels: 2, stride: 4 } });
     const boxes = truth('boxes').map((_, i, all) => all[i ^ 1]!);
     const images = tensors.get('crop.images')!.toFloat32();
@@ -20,7 +20,7 @@ describe.each(['cpu', 'wasm'] as const)('CropPooler on %s', (device) => {
     const before = tf.memory().numTensors;
     const p2 = tf.tensor4d(truth('maps'), [2, 32, 32, 2]);
     const regions = pooler.forward({ p2 }, [boxes.subarray(0, first), boxes.subarray(first)]);
-    const [own, expected] = [regions.dataSync(), truth('regions')];
+    const [own, expected] = [await regions.data(), truth('regions')];
     expect(regions.shape).toEqual([images.length, 7, 7, 2]);
     tf.dispose([p2, regions]);
     expect(tf.memory().numTensors).toBe(before);
