@@ -7,6 +7,7 @@ import { softwareVulkan } from './tests/software_vulkan.js';
 const INCLUDED: Record<string, string[]> = {
   webgpu: [
     'tests/backends/webgpu.test.ts',
+    'tests/roi_heads/crop_pooler.test.ts',
     'tests/ops/**/*.test.ts',
     'tests/layers/dilated_conv2d.test.ts',
     'tests/layers/grouped_conv2d.test.ts',
