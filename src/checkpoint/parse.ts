@@ -52,7 +52,7 @@ export function parseCheckpoint(bytes: Uint8Array, source: string, options: { ow
   const start = new TextDecoder('latin1').decode(bytes.subarray(0, 64)).trimStart().toLowerCase();
   const hint = start.startsWith('<') ? ' It is a web page: the address that it was downloaded from answered with an error.' : '';
   throw new CheckpointError(
-    `${source}: not a weight file that can be read: expected Detectron2 or Caffe2 .pkl, PyTorch .pth or .safetensors.${hint}`,
+    `${source}: not a weight file that can be read: expected Detectron2 or Caffe2 .pkl, PyTorch .pth, .safetensors or Keras' .h5.${hint}`,
   );
 }
 

@@ -8,7 +8,7 @@ export interface FeatureLevel {
   readonly name: string;
   /** Pixels of the network's input from one cell to the next. */
   readonly stride: number;
-  /** [1, H, W, C]; cells beyond `inputSize / stride` show the padding. */
+  /** [1, H, W, C]; cells beyond `inputSize / stride` show the padding; with Matterport's rules it is on all sides. */
   readonly map: tf.Tensor4D;
 }
 

@@ -43,7 +43,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   const { conventions } = checkpoint.metadata;
   if (conventions !== undefined && conventions !== config.MODEL.CONVENTIONS)
     options.onWarning?.(
-      `${weights} was made by ${conventions}, the configuration says MODEL.CONVENTIONS ${config.MODEL.CONVENTIONS}: results will differ a little from ${conventions}'s.`,
+      `${weights} was made by ${conventions}, the configuration says MODEL.CONVENTIONS ${config.MODEL.CONVENTIONS}: results will differ from ${conventions}'s.`,
     );
   return assembleModel(checkpoint, config);
 }

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { convertCheckpoint } from '../../src/checkpoint/convert.js';
+import { readHdf5 } from '../../src/checkpoint/hdf5.js';
+import { convertMatterport } from '../../src/checkpoint/matterport_names.js';
 import { parseSafetensors } from '../../src/checkpoint/parse_safetensors.js';
 import { readCheckpoint } from '../../src/checkpoint/read.js';
 import { dumpConfig } from '../../src/config/index.js';
@@ -176,6 +178,25 @@ describe("Matterport's weights", () => {
     predictor.dispose();
     expect(instances[0]!.box).toEqual(first!.box);
     expect(instances[0]!.mask!.area()).toBeGreaterThan(0);
+  });
+
+  it('of a ResNet-101 have more blocks, other numbers are none', async () => {
+    const checkpoint = await readCheckpoint(weights);
+    const keras = readHdf5(new Uint8Array(readFileSync(weights))).tensors;
+    const block = [...keras].filter(([name]) => /^(res|bn)4f_/.test(name));
+    const withBlocks = (last: string) => {
+      const tensors = new Map(keras);
+      for (let letter = 'g'; letter <= last; letter = String.fromCharCode(letter.charCodeAt(0) + 1))
+        for (const [name, tensor] of block) tensors.set(name.replaceAll('4f_', `4${letter}_`), tensor);
+      return configOfWeights({ ...checkpoint, ...convertMatterport(tensors) })!;
+    };
+    expect(withBlocks('w').MODEL.RESNETS.DEPTH).toBe(101);
+    expect(() => withBlocks('g')).toThrow(/res4 has 7 blocks; expected 6 \(ResNet-50\) or 23/);
+  });
+
+  it('are of one kind of model', async () => {
+    for (const setting of ['MODEL.META_ARCHITECTURE=RetinaNet', 'MODEL.ROI_HEADS.NAME=CascadeROIHeads', 'TEST.AUG.ENABLED=True'])
+      await expect(Predictor.load(weights, { device: 'cpu', overrides: [setting] })).rejects.toThrow(ConfigError);
   });
 
   it("fit Detectron2's rules too, to train on", async () => {
