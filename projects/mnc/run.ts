@@ -4,7 +4,7 @@
  *   npx tsx projects/mnc/run.ts train CONFIG TRAIN.json PICTURES OUTPUT [VAL.json PICTURES] [KEY=VALUE ...]
  *   npx tsx projects/mnc/run.ts predict MODEL_FOLDER PICTURE OUTPUT.png
  *
- * CONFIG is any Mask R-CNN on a pyramid; its heads are replaced.
+ * CONFIG is any Mask R-CNN on a pyramid; its heads are replaced. MODEL.WEIGHTS=FILE starts the layers that it has from a file.
  */
 import { getConfig } from '../../src/config/index.js';
 import { Predictor } from '../../src/engine/predictor.js';
@@ -23,7 +23,8 @@ if (verb === 'train' && (values.length === 4 || values.length === 6)) {
     ...overrides,
   ]);
   const validation = valJson && valImages ? { validation: { json: valJson, images: valImages } } : {};
-  const run = await prepareTraining({ config, train: { json, images }, ...validation, output, print: console.log });
+  const weights = config.MODEL.WEIGHTS ? { weights: config.MODEL.WEIGHTS } : {};
+  const run = await prepareTraining({ config, ...weights, train: { json, images }, ...validation, output, print: console.log });
   const outcome = await run.train();
   await run.dispose();
   process.exitCode = outcome.finished ? 0 : 1;

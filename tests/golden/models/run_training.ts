@@ -51,7 +51,7 @@ class StoredTensors {
  * How many training steps the draws may take together. A run of eight steps meets a handful of decisions that rounding alone takes, and a draw ends
  * with its first miss: where the recorded run itself stands on the other side of a bound than double precision does, one draw in fifty agrees.
  */
-const STEPS_OF_DRAWS = 160;
+const STEPS_OF_DRAWS = 400;
 
 /**
  * Eight training steps of a golden folder: labels, sampled regions, losses, gradients, and the weights afterwards.
