@@ -108,9 +108,9 @@ describe("Matterport's weights", () => {
     const differences = Float32Array.from({ length: pairs.length / 2 }, (_, i) => pairs[2 * i + 1]! - pairs[2 * i]!);
     // Rows are (dy, dx, dh, dw) there, (dx, dy, dw, dh) here; the same of (y0, x0, y1, x1).
     const swapped = (values: ArrayLike<number>): Float32Array => Float32Array.from(values, (_, i) => values[i ^ 1]!);
-    expect(largest(joined('logits'), differences)).toBeLessThan(1e-3);
-    expect(largest(joined('deltas'), swapped(truth('rpn_deltas')))).toBeLessThan(1e-3);
-    expect(largest(seen.get('proposals.0.boxes')!, swapped(truth('proposals')))).toBeLessThan(2e-5);
+    expect(largest(joined('logits'), differences)).toBeLessThan(2e-4);
+    expect(largest(joined('deltas'), swapped(truth('rpn_deltas')))).toBeLessThan(2e-4);
+    expect(largest(seen.get('proposals.0.boxes')!, swapped(truth('proposals')))).toBeLessThan(5e-6);
     const classes = numbers.get('probabilities')!.shape[1]!;
     const probabilities = truth('probabilities');
     const logits = seen.get('cls_logits')!;
@@ -119,11 +119,11 @@ describe("Matterport's weights", () => {
     softmax.dispose();
     // The background is first there, last here.
     const rolled = Float32Array.from(own, (_, i) => own[i - (i % classes) + (((i % classes) + classes - 1) % classes)]!);
-    expect(largest(rolled, probabilities)).toBeLessThan(1e-4);
+    expect(largest(rolled, probabilities)).toBeLessThan(5e-5);
     const deltas = truth('box_deltas').filter((_, i) => i % (4 * classes) >= 4);
-    expect(largest(seen.get('box_deltas')!, swapped(deltas))).toBeLessThan(1e-3);
-    expect(largest(seen.get('raw.0.pred_boxes')!, swapped(truth('boxes')))).toBeLessThan(2e-5);
-    expect(largest(seen.get('raw.0.pred_masks')!, truth('masks'))).toBeLessThan(5e-4);
+    expect(largest(seen.get('box_deltas')!, swapped(deltas))).toBeLessThan(2e-4);
+    expect(largest(seen.get('raw.0.pred_boxes')!, swapped(truth('boxes')))).toBeLessThan(5e-6);
+    expect(largest(seen.get('raw.0.pred_masks')!, truth('masks'))).toBeLessThan(1e-4);
   });
 
   it.each(devices as Device[])('give its whole boxes, scores and masks from the file alone on %s', async (device) => {
