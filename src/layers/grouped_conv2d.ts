@@ -9,7 +9,7 @@ const LEAST_PACKS = 4;
 const LEAST_PRODUCTS = 8e6;
 
 /**
- * Grouped convolution, which tfjs has not: TensorFlow's own, a direct kernel (cpu, webgpu, wasm in inference), or groups packed into dense convolutions with block-diagonal
+ * Grouped convolution, which tfjs has not: TensorFlow's own, kernels of our own (cpu, webgpu, wasm), or groups packed into dense convolutions with block-diagonal
  * kernels. Each has gradients.
  * @param x      [N, H, W, C]
  * @param kernel [kh, kw, C / groups, K]
@@ -23,20 +23,20 @@ export function groupedConv2d(
   pad: 'same' | 'valid',
 ): tf.Tensor4D {
   if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
-  const outWidth = Math.ceil((x.shape[2] - (pad === 'same' ? 0 : kernel.shape[1] - 1)) / stride);
-  if (hasGroupedConv2d(kernel.shape, groups, outWidth)) return directGroupedConv2d(x, kernel, groups, stride, pad);
-  return packedGroupedConv2d(x, kernel, groups, stride, pad);
+  if (hasGroupedConv2d(kernel.shape, groups)) return directGroupedConv2d(x, kernel, groups, stride, pad);
+  return packedGroupedConv2d(x, kernel, groups, stride, pad, packSize(x, kernel, groups, stride));
 }
 
+/** Grouped convolution as dense ones of `groupsPerPack` groups each, a divisor of `groups`. */
 function packedGroupedConv2d(
   x: tf.Tensor4D,
   kernel: tf.Tensor4D,
   groups: number,
   stride: number,
   pad: 'same' | 'valid',
+  groupsPerPack: number,
 ): tf.Tensor4D {
   const [, , inPerGroup, outChannels] = kernel.shape;
-  const groupsPerPack = packSize(x, kernel, groups, stride);
   const channels = groupsPerPack * inPerGroup;
   const outs = (groupsPerPack * outChannels) / groups;
   return tf.tidy(() => {
@@ -130,8 +130,9 @@ function nativeGroupedConv2d(
               withoutGradients.add(backend);
             }
           }
+          const size = packSize(savedX as tf.Tensor4D, savedKernel as tf.Tensor4D, groups, stride);
           const packed = (...[u, v]: tf.Tensor[]): tf.Tensor =>
-            packedGroupedConv2d(u as tf.Tensor4D, v as tf.Tensor4D, groups, stride, pad);
+            packedGroupedConv2d(u as tf.Tensor4D, v as tf.Tensor4D, groups, stride, pad, size);
           // A tape within the walk back along another one would leave that other one cleared.
           const { state } = tf.engine();
           const { activeTape } = state;

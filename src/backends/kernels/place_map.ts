@@ -15,3 +15,17 @@ export function placeMap(x: tf.Tensor4D, top: number, left: number, height: numb
     [0, 0],
   ]);
 }
+
+/** Puts `stride - 1` zero rows and columns after every row and column. */
+export function spread(x: tf.Tensor4D, strideHeight: number, strideWidth: number): tf.Tensor4D {
+  if (strideHeight === 1 && strideWidth === 1) return x;
+  const [n, h, w, c] = x.shape;
+  const cells = tf.pad(tf.reshape(x, [n * h, 1, w, 1, c]), [
+    [0, 0],
+    [0, strideHeight - 1],
+    [0, 0],
+    [0, strideWidth - 1],
+    [0, 0],
+  ]);
+  return tf.reshape(cells, [n, h * strideHeight, w * strideWidth, c]);
+}

@@ -4,8 +4,8 @@ import '@tensorflow/tfjs-backend-wasm';
 import { threadsOf } from '../../ops/kernels/kernel_threads.js';
 import type { WasmBackend } from '../../ops/kernels/wasm_heap.js';
 import { type KernelCall, precedeWasmKernel } from './replace_kernel.js';
-import { wasmProduct } from './wasm_products.js';
-import { winogradConv2d } from './wasm_winograd.js';
+import { wasmProduct } from '../../ops/kernels/wasm_products.js';
+import { winogradConv2d } from '../../ops/kernels/wasm_winograd.js';
 
 type Shape4D = [number, number, number, number];
 
@@ -35,7 +35,7 @@ function conv2d({ inputs, attrs, backend }: KernelCall): tf.TensorInfo | undefin
   const [input, kernel] = [x.shape as Shape4D, filter.shape as Shape4D];
   const info = tf.backend_util.computeConv2DInfo(input, kernel, strides, dilations, pad, dimRoundingMode);
   const more = { ...(bias && { bias }), relu: activation === 'relu' };
-  if (height === 3) return winogradConv2d(backend as WasmBackend, { x, filter, ...more }, info);
+  if (height === 3) return winogradConv2d(backend as WasmBackend, { x, filter, ...more, groups: 1 }, info);
   const { inHeight, inWidth, outHeight, outWidth, strideHeight, strideWidth, padInfo } = info;
   // As many rows out as in does not exclude a border on one side, and a stride that skips it.
   const everyPixel = outHeight === inHeight && outWidth === inWidth && strideHeight === 1 && strideWidth === 1;

@@ -1,20 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { placeMap } from './place_map.js';
+import { placeMap, spread } from './place_map.js';
 import { replaceWasmKernel } from './replace_kernel.js';
-
-/** Puts `stride - 1` zero rows and columns after every row and column. */
-function spread(x: tf.Tensor4D, strideHeight: number, strideWidth: number): tf.Tensor4D {
-  if (strideHeight === 1 && strideWidth === 1) return x;
-  const [n, h, w, c] = x.shape;
-  const cells = tf.pad(tf.reshape(x, [n * h, 1, w, 1, c]), [
-    [0, 0],
-    [0, strideHeight - 1],
-    [0, 0],
-    [0, strideWidth - 1],
-    [0, 0],
-  ]);
-  return tf.reshape(cells, [n, h * strideHeight, w * strideWidth, c]);
-}
 
 // The stock kernel multiplies pixel by pixel, ten times slower than the forward convolution; this is a forward convolution of the
 // spread gradient with the turned filter. A 1x1 filter runs before the spreading, on the small map.

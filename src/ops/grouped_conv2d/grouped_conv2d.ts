@@ -7,6 +7,7 @@ import {
 } from './kernel_names.js';
 import { suitsWasm } from './wasm.js';
 import './cpu.js';
+import './wasm_gradients.js';
 import './webgpu.js';
 
 tf.registerGradient({
@@ -22,15 +23,13 @@ tf.registerGradient({
 });
 
 /**
- * Whether the running backend has a direct kernel for this convolution that is worth its while. That of wasm has no gradients: within a gradient function it is
- * not taken.
+ * Whether the running backend has kernels for this convolution and, where gradients are wanted, for its gradients.
  * @param filterShape [kh, kw, C / groups, K]
- * @param outWidth    of the result
  */
-export function hasGroupedConv2d(filterShape: readonly number[], groups: number, outWidth: number): boolean {
+export function hasGroupedConv2d(filterShape: readonly number[], groups: number): boolean {
   const backend = tf.getBackend();
   if (tf.getKernel(GROUPED_CONV2D, backend) === undefined) return false;
-  return backend !== 'wasm' || (tf.engine().state.gradientDepth === 0 && suitsWasm(filterShape, groups, outWidth));
+  return backend !== 'wasm' || suitsWasm(filterShape, groups, tf.engine().state.gradientDepth > 0);
 }
 
 /**

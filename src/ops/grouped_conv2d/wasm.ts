@@ -1,26 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
 import { wasmHeap, type WasmBackend, type WasmHeap } from '../kernels/wasm_heap.js';
+import { winogradConv2d } from '../kernels/wasm_winograd.js';
 import { GROUPED_CONV2D, type GroupedConvAttributes } from './kernel_names.js';
 
-/** From so many groups on, the direct kernel takes less time than one dense convolution on every map. */
-const MANY_GROUPS = 8;
-
-/** With fewer groups it does so for rows of at least so many outputs, and at most so many inputs a group: beyond, its weights do not stay in the cache. */
-const LEAST_WIDTH = 4;
-const MOST_INPUTS = 128;
-
-/** Outputs that the kernel computes at once. */
+/** Outputs of a group that the direct kernel computes at once. */
 const LANES = 4;
 
 /**
- * Whether the wasm backend's direct kernel takes this convolution, and takes less time than one dense convolution would.
+ * Whether the wasm backend's kernels take this convolution.
  * @param filterShape [kh, kw, C / groups, K]
- * @param outWidth    of the result
+ * @param gradients   whether they shall take its gradients too
  */
-export function suitsWasm([, , inputs, outs]: readonly number[], groups: number, outWidth: number): boolean {
-  const faster = groups >= MANY_GROUPS || (outWidth >= LEAST_WIDTH && inputs <= MOST_INPUTS);
-  return faster && (outs / groups) % LANES === 0 && wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined;
+export function suitsWasm([, , inputs, outs]: readonly number[], groups: number, gradients: boolean): boolean {
+  if ((outs / groups) % LANES !== 0 || (gradients && inputs % LANES !== 0)) return false;
+  return wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined;
 }
 
 /** Copies a map with zeros around it; the address is the caller's to release. */
@@ -49,6 +43,27 @@ function padded(
   return block;
 }
 
+/** 3x3 filters at stride 1 on a map that is large enough, a group after the other; undefined elsewhere. */
+function winograd(
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  filter: tf.TensorInfo,
+  { groups, stride, padding: [top, left], outShape: [outHeight, outWidth] }: GroupedConvAttributes,
+): tf.TensorInfo | undefined {
+  const [kernelHeight, kernelWidth, perGroup, outs] = filter.shape;
+  if (kernelHeight !== 3 || kernelWidth !== 3 || stride !== 1) return undefined;
+  const shape = x.shape as [number, number, number, number];
+  const pad: [number, number][] = [
+    [0, 0],
+    [top, outHeight + 2 - shape[1] - top],
+    [left, outWidth + 2 - shape[2] - left],
+    [0, 0],
+  ];
+  const explicit = pad as Parameters<typeof tf.backend_util.computeConv2DInfo>[4];
+  const info = tf.backend_util.computeConv2DInfo(shape, [3, 3, groups * perGroup, outs], 1, 1, explicit);
+  return winogradConv2d(backend, { x, filter, relu: false, groups }, info);
+}
+
 tf.registerKernel({
   kernelName: GROUPED_CONV2D,
   backendName: 'wasm',
@@ -59,6 +74,8 @@ tf.registerKernel({
     const heap = wasmHeap(backend)!;
     const [images, height, width, channels] = x.shape;
     const [kernelHeight, kernelWidth, , outs] = filter.shape;
+    const large = winograd(backend, x, filter, attrs as unknown as GroupedConvAttributes);
+    if (large) return large;
     const out = backend.makeOutput([images, ...outShape, outs], 'float32');
     const reach: [number, number] = [(outShape[0] - 1) * stride + kernelHeight, (outShape[1] - 1) * stride + kernelWidth];
     const inside = padding[0] === 0 && padding[1] === 0 && reach[0] <= height && reach[1] <= width;

@@ -8,7 +8,7 @@ const ALIGNMENT = 64;
 export interface ThreadedKernels {
   firstFree(): number;
   ready(): number;
-  filterOnThreads(filter: number, u: number, channels: number, outs: number): void;
+  filterOnThreads(filter: number, u: number, channels: number, outs: number, step: number): void;
   tilesOnThreads(
     x: number,
     u: number,
@@ -23,6 +23,8 @@ export interface ThreadedKernels {
     padTop: number,
     padLeft: number,
     relu: number,
+    inStep: number,
+    outStep: number,
     tiles: number,
     block: number,
     scratch: number,

@@ -43,7 +43,7 @@ export interface Kernels {
     groups: number,
     stride: number,
   ): void;
-  winogradFilter(filter: number, u: number, channels: number, outs: number, first: number, end: number): void;
+  winogradFilter(filter: number, u: number, channels: number, outs: number, step: number, first: number, end: number): void;
   winogradScratch(channels: number, outs: number, block: number): number;
   winogradTiles(
     x: number,
@@ -59,6 +59,8 @@ export interface Kernels {
     padTop: number,
     padLeft: number,
     relu: number,
+    inStep: number,
+    outStep: number,
     first: number,
     end: number,
     block: number,

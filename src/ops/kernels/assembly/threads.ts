@@ -45,11 +45,12 @@ export function serve(slot: i32): void {
 }
 
 /** The transform of a filter (see winograd.ts) by all threads. */
-export function filterOnThreads(filter: usize, u: usize, channels: i32, outs: i32): void {
+export function filterOnThreads(filter: usize, u: usize, channels: i32, outs: i32, step: i32): void {
   put(2, filter);
   put(3, u);
   put(4, channels);
   put(5, outs);
+  put(6, step);
   share(FILTER, outs >> 3);
 }
 
@@ -68,6 +69,8 @@ export function tilesOnThreads(
   padTop: i32,
   padLeft: i32,
   relu: i32,
+  inStep: i32,
+  outStep: i32,
   tiles: i32,
   block: i32,
   scratch: usize,
@@ -90,6 +93,8 @@ export function tilesOnThreads(
   put(16, block);
   put(17, scratch);
   put(18, scratchBytes);
+  put(19, inStep);
+  put(20, outStep);
   share(TILES, (tiles + block - 1) / block);
 }
 
@@ -163,7 +168,7 @@ function work(slot: i32): void {
     const part = atomic.add<i32>(NEXT, 1);
     if (part >= parts) return;
     if (kernel == FILTER) {
-      winogradFilter(word(2), word(3), word(4), word(5), part, part + 1);
+      winogradFilter(word(2), word(3), word(4), word(5), word(6), part, part + 1);
     } else if (kernel == TILES) {
       const block = word(16);
       const end = min(part * block + block, word(15));
@@ -171,7 +176,7 @@ function work(slot: i32): void {
       // prettier-ignore
       winogradTiles(
         word(2), word(3), word(6), word(7), word(8), word(9), word(4), word(10), word(11), word(5), word(12), word(13), word(14),
-        part * block, end, block, scratch,
+        word(19), word(20), part * block, end, block, scratch,
       );
     } else if (kernel == PACK) {
       packPanels(word(2), word(3), word(4), word(5), word(6), part, part + 1);

@@ -1,22 +1,26 @@
 // 3x3 convolutions of stride 1 by Winograd's F(2x2, 3x3) (Lavin and Gray 2016): four outputs of a channel take 16 products in the place of 36.
 // Every output is computed from its own tile in one order of additions, however the tiles are divided.
 
-/** u[16][K / 8][C][8] = G g Gᵀ for the panels of eight outputs from `first` up to `end`. filter [3, 3, C, K]. */
-export function winogradFilter(filter: usize, u: usize, channels: i32, outs: i32, first: i32, end: i32): void {
-  const tap = (<usize>channels * outs) << 2;
+/**
+ * u[16][K / 8][C][8] = G g Gᵀ for the panels of eight outputs from `first` up to `end`.
+ * @param filter [3, 3, C, K], where the weights of an input come `step` numbers after those of the one before
+ */
+export function winogradFilter(filter: usize, u: usize, channels: i32, outs: i32, step: i32, first: i32, end: i32): void {
+  const tap = (<usize>channels * step) << 2;
+  const plane = (<usize>channels * outs) << 2;
   const half = f32x4.splat(0.5);
   for (let c = 0; c < channels; c++) {
     for (let k = 8 * first; k < 8 * end; k += 4) {
-      const g = filter + (<usize>(c * outs + k) << 2);
+      const g = filter + (<usize>(c * step + k) << 2);
       const to = u + (<usize>((k >> 3) * channels * 8 + c * 8 + (k & 7)) << 2);
       const g00 = v128.load(g), g01 = v128.load(g + tap), g02 = v128.load(g + 2 * tap);
       const g10 = v128.load(g + 3 * tap), g11 = v128.load(g + 4 * tap), g12 = v128.load(g + 5 * tap);
       const g20 = v128.load(g + 6 * tap), g21 = v128.load(g + 7 * tap), g22 = v128.load(g + 8 * tap);
-      filterRow(to, tap, g00, g01, g02, half);
+      filterRow(to, plane, g00, g01, g02, half);
       const s0 = f32x4.add(g00, g20), s1 = f32x4.add(g01, g21), s2 = f32x4.add(g02, g22);
-      filterRow(to + 4 * tap, tap, f32x4.mul(half, f32x4.add(s0, g10)), f32x4.mul(half, f32x4.add(s1, g11)), f32x4.mul(half, f32x4.add(s2, g12)), half);
-      filterRow(to + 8 * tap, tap, f32x4.mul(half, f32x4.sub(s0, g10)), f32x4.mul(half, f32x4.sub(s1, g11)), f32x4.mul(half, f32x4.sub(s2, g12)), half);
-      filterRow(to + 12 * tap, tap, g20, g21, g22, half);
+      filterRow(to + 4 * plane, plane, f32x4.mul(half, f32x4.add(s0, g10)), f32x4.mul(half, f32x4.add(s1, g11)), f32x4.mul(half, f32x4.add(s2, g12)), half);
+      filterRow(to + 8 * plane, plane, f32x4.mul(half, f32x4.sub(s0, g10)), f32x4.mul(half, f32x4.sub(s1, g11)), f32x4.mul(half, f32x4.sub(s2, g12)), half);
+      filterRow(to + 12 * plane, plane, g20, g21, g22, half);
     }
   }
 }
@@ -41,6 +45,9 @@ export function winogradScratch(channels: i32, outs: i32, block: i32): i32 {
  * @param x        [N, H, W, C], C divisible by 4
  * @param u        the filter's transform, K divisible by 8
  * @param bias     [K], or 0
+ * @param y        [N, H', W', K]
+ * @param inStep   numbers from a pixel of x to the next: C, or more where x is a part of a map's channels
+ * @param outStep  the same of y
  * @param padTop   zeros above; below and to the right they are as many as the output reaches
  * @param block    tiles that are computed at once, so that what lies between the passes stays in the cache; divisible by 4
  */
@@ -58,11 +65,14 @@ export function winogradTiles(
   padTop: i32,
   padLeft: i32,
   relu: i32,
+  inStep: i32,
+  outStep: i32,
   first: i32,
   end: i32,
   block: i32,
   scratch: usize,
 ): void {
+  const step = <usize>inStep << 2;
   const v = scratch;
   const m = v + ((<usize>16 * block * channels) << 2);
   const patch = m + ((<usize>16 * block * outs) << 2);
@@ -79,19 +89,19 @@ export function winogradTiles(
       const place = start + t - image * perImage;
       const top = 2 * (place / across) - padTop;
       const left = 2 * (place % across) - padLeft;
-      const map = x + <usize>(image * height * width) * pixel;
+      const map = x + <usize>(image * height * width) * step;
       const target = v + <usize>t * pixel;
       if (top >= 0 && left >= 0 && top + 4 <= height && left + 4 <= width) {
-        transformInput(map + <usize>(top * width + left) * pixel, <usize>width * pixel, pixel, target, plane);
+        transformInput(map + <usize>(top * width + left) * step, <usize>width * step, step, pixel, target, plane);
       } else {
         for (let i = 0; i < 4; i++) {
           for (let j = 0; j < 4; j++) {
             const to = patch + <usize>(4 * i + j) * pixel;
             if (top + i < 0 || top + i >= height || left + j < 0 || left + j >= width) memory.fill(to, 0, pixel);
-            else memory.copy(to, map + <usize>((top + i) * width + left + j) * pixel, pixel);
+            else memory.copy(to, map + <usize>((top + i) * width + left + j) * step, pixel);
           }
         }
-        transformInput(patch, 4 * pixel, pixel, target, plane);
+        transformInput(patch, 4 * pixel, pixel, pixel, target, plane);
       }
     }
     for (let k = 0; k < 16; k++)
@@ -101,24 +111,24 @@ export function winogradTiles(
       const place = start + t - image * perImage;
       const p = 2 * (place / across);
       const q = 2 * (place % across);
-      const at = (<usize>((image * outHeight + p) * outWidth + q) * outs) << 2;
-      transformOutput(m + ((<usize>t * outs) << 2), outPlane, bias, y + at, outs, outWidth, p + 1 < outHeight, q + 1 < outWidth, lowest);
+      const at = (<usize>((image * outHeight + p) * outWidth + q) * outStep) << 2;
+      transformOutput(m + ((<usize>t * outs) << 2), outPlane, bias, y + at, outs, outStep, outWidth, p + 1 < outHeight, q + 1 < outWidth, lowest);
     }
   }
 }
 
 /** v = Bᵀ d B of one tile, all channels. */
-function transformInput(d: usize, row: usize, pixel: usize, v: usize, plane: usize): void {
+function transformInput(d: usize, row: usize, step: usize, pixel: usize, v: usize, plane: usize): void {
   for (let c: usize = 0; c < pixel; c += 16) {
     const s = d + c;
     const to = v + c;
-    const d00 = v128.load(s), d01 = v128.load(s + pixel), d02 = v128.load(s + 2 * pixel), d03 = v128.load(s + 3 * pixel);
+    const d00 = v128.load(s), d01 = v128.load(s + step), d02 = v128.load(s + 2 * step), d03 = v128.load(s + 3 * step);
     const s1 = s + row;
-    const d10 = v128.load(s1), d11 = v128.load(s1 + pixel), d12 = v128.load(s1 + 2 * pixel), d13 = v128.load(s1 + 3 * pixel);
+    const d10 = v128.load(s1), d11 = v128.load(s1 + step), d12 = v128.load(s1 + 2 * step), d13 = v128.load(s1 + 3 * step);
     const s2 = s1 + row;
-    const d20 = v128.load(s2), d21 = v128.load(s2 + pixel), d22 = v128.load(s2 + 2 * pixel), d23 = v128.load(s2 + 3 * pixel);
+    const d20 = v128.load(s2), d21 = v128.load(s2 + step), d22 = v128.load(s2 + 2 * step), d23 = v128.load(s2 + 3 * step);
     const s3 = s2 + row;
-    const d30 = v128.load(s3), d31 = v128.load(s3 + pixel), d32 = v128.load(s3 + 2 * pixel), d33 = v128.load(s3 + 3 * pixel);
+    const d30 = v128.load(s3), d31 = v128.load(s3 + step), d32 = v128.load(s3 + 2 * step), d33 = v128.load(s3 + 3 * step);
     inputRow(to, plane, f32x4.sub(d00, d20), f32x4.sub(d01, d21), f32x4.sub(d02, d22), f32x4.sub(d03, d23));
     inputRow(to + 4 * plane, plane, f32x4.add(d10, d20), f32x4.add(d11, d21), f32x4.add(d12, d22), f32x4.add(d13, d23));
     inputRow(to + 8 * plane, plane, f32x4.sub(d20, d10), f32x4.sub(d21, d11), f32x4.sub(d22, d12), f32x4.sub(d23, d13));
@@ -176,9 +186,10 @@ function multiply(v: usize, u: usize, m: usize, quads: i32, channels: i32, outs:
 }
 
 /** y = Aᵀ m A of one tile, all channels, with what follows a convolution. */
-function transformOutput(m: usize, plane: usize, bias: usize, y: usize, outs: i32, outWidth: i32, below: bool, right: bool, lowest: v128): void {
+function transformOutput(m: usize, plane: usize, bias: usize, y: usize, outs: i32, outStep: i32, outWidth: i32, below: bool, right: bool, lowest: v128): void {
   const pixel = <usize>outs << 2;
-  const row = pixel * <usize>outWidth;
+  const step = <usize>outStep << 2;
+  const row = step * <usize>outWidth;
   for (let k: usize = 0; k < pixel; k += 16) {
     const s = m + k;
     const m00 = v128.load(s), m01 = v128.load(s + plane), m02 = v128.load(s + 2 * plane), m03 = v128.load(s + 3 * plane);
@@ -189,12 +200,12 @@ function transformOutput(m: usize, plane: usize, bias: usize, y: usize, outs: i3
     const a0 = f32x4.add(f32x4.add(m00, m10), m20), a1 = f32x4.add(f32x4.add(m01, m11), m21);
     const a2 = f32x4.add(f32x4.add(m02, m12), m22), a3 = f32x4.add(f32x4.add(m03, m13), m23);
     finish(y + k, f32x4.add(f32x4.add(a0, a1), a2), shift, lowest);
-    if (right) finish(y + pixel + k, f32x4.sub(f32x4.sub(a1, a2), a3), shift, lowest);
+    if (right) finish(y + step + k, f32x4.sub(f32x4.sub(a1, a2), a3), shift, lowest);
     if (!below) continue;
     const b0 = f32x4.sub(f32x4.sub(m10, m20), m30), b1 = f32x4.sub(f32x4.sub(m11, m21), m31);
     const b2 = f32x4.sub(f32x4.sub(m12, m22), m32), b3 = f32x4.sub(f32x4.sub(m13, m23), m33);
     finish(y + row + k, f32x4.add(f32x4.add(b0, b1), b2), shift, lowest);
-    if (right) finish(y + row + pixel + k, f32x4.sub(f32x4.sub(b1, b2), b3), shift, lowest);
+    if (right) finish(y + row + step + k, f32x4.sub(f32x4.sub(b1, b2), b3), shift, lowest);
   }
 }
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from '../../ops/kernels/kernel_threads.js';
-import { wasmHeap, type WasmBackend, type WasmHeap } from '../../ops/kernels/wasm_heap.js';
+import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from './kernel_threads.js';
+import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 
 type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
@@ -11,6 +11,8 @@ export interface WinogradInputs {
   readonly filter: tf.TensorInfo;
   readonly bias?: tf.TensorInfo;
   readonly relu: boolean;
+  /** Equal parts of the channels, each with filters of its own: the filter is [3, 3, C / groups, K]. */
+  readonly groups: number;
 }
 
 /** Tiles that are computed at once. */
@@ -29,9 +31,9 @@ const tilesAlong = (length: number): number => Math.ceil(length / 2);
  */
 export function winogradConv2d(backend: WasmBackend, inputs: WinogradInputs, info: ConvInfo): tf.TensorInfo | undefined {
   const { x, filter } = inputs;
-  if (!suits(info) || x.dtype !== 'float32' || filter.dtype !== 'float32') return undefined;
+  if (!suits(info, inputs.groups) || x.dtype !== 'float32' || filter.dtype !== 'float32') return undefined;
   const threads = threadsOf(backend);
-  const work = 9 * info.inChannels * info.outChannels * info.batchSize * info.outHeight * info.outWidth;
+  const work = (9 * info.inChannels * info.outChannels * info.batchSize * info.outHeight * info.outWidth) / inputs.groups;
   const count = threads?.count(work) ?? 1;
   const shared = threads && count > 1 && onThreads(threads, count, backend, inputs, info);
   if (shared) return shared;
@@ -39,7 +41,7 @@ export function winogradConv2d(backend: WasmBackend, inputs: WinogradInputs, inf
   return heap && onOneThread(heap, backend, inputs, info);
 }
 
-function suits(info: ConvInfo): boolean {
+function suits(info: ConvInfo, groups: number): boolean {
   const { filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth } = info;
   const { batchSize, inChannels, outChannels, outHeight, outWidth } = info;
   return (
@@ -49,44 +51,50 @@ function suits(info: ConvInfo): boolean {
     strideWidth === 1 &&
     dilationHeight === 1 &&
     dilationWidth === 1 &&
-    inChannels % 4 === 0 &&
-    outChannels % 8 === 0 &&
+    (inChannels / groups) % 4 === 0 &&
+    (outChannels / groups) % 8 === 0 &&
     batchSize * tilesAlong(outHeight) * tilesAlong(outWidth) >= LEAST_TILES
   );
 }
 
 /** In place, on the heap where the tensors lie. */
 function onOneThread(heap: WasmHeap, backend: WasmBackend, inputs: WinogradInputs, info: ConvInfo): tf.TensorInfo {
-  const { x, filter, bias, relu } = inputs;
+  const { x, filter, bias, relu, groups } = inputs;
   const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
   const { kernels } = heap;
-  const filterBytes = 64 * inChannels * outChannels;
-  const u = heap.allocate(filterBytes + kernels.winogradScratch(inChannels, outChannels, BLOCK));
+  const [channels, outs] = [inChannels / groups, outChannels / groups];
+  const filterBytes = 64 * channels * outs;
+  const u = heap.allocate(filterBytes + kernels.winogradScratch(channels, outs, BLOCK));
   if (!u) throw new BackendError('The wasm backend has no memory left for a convolution. Use fewer or smaller images.');
   try {
     const out = backend.makeOutput([...info.outShape], 'float32');
     const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     const tiles = batchSize * tilesAlong(outHeight) * tilesAlong(outWidth);
-    kernels.winogradFilter(address(filter), u, inChannels, outChannels, 0, outChannels / 8);
-    kernels.winogradTiles(
-      address(x),
-      u,
-      bias ? address(bias) : 0,
-      address(out),
-      inHeight,
-      inWidth,
-      inChannels,
-      outHeight,
-      outWidth,
-      outChannels,
-      padInfo.top,
-      padInfo.left,
-      Number(relu),
-      0,
-      tiles,
-      BLOCK,
-      u + filterBytes,
-    );
+    for (let group = 0; group < groups; group++) {
+      const [from, to] = [4 * group * channels, 4 * group * outs];
+      kernels.winogradFilter(address(filter) + to, u, channels, outs, outChannels, 0, outs / 8);
+      kernels.winogradTiles(
+        address(x) + from,
+        u,
+        bias ? address(bias) + to : 0,
+        address(out) + to,
+        inHeight,
+        inWidth,
+        channels,
+        outHeight,
+        outWidth,
+        outs,
+        padInfo.top,
+        padInfo.left,
+        Number(relu),
+        inChannels,
+        outChannels,
+        0,
+        tiles,
+        BLOCK,
+        u + filterBytes,
+      );
+    }
     return out;
   } finally {
     heap.release(u);
@@ -150,16 +158,18 @@ function onThreads(
   threads: KernelThreads,
   count: number,
   backend: WasmBackend,
-  { x, filter, bias, relu }: WinogradInputs,
+  { x, filter, bias, relu, groups }: WinogradInputs,
   info: ConvInfo,
 ): tf.TensorInfo | undefined {
   const { inWidth, inChannels, outWidth, outChannels, padInfo } = info;
   const parts = strips(info);
   const most = (length: (strip: Strip) => number): number => 4 * Math.max(...parts.map(length));
-  const scratchBytes = 4 * (16 * BLOCK * (inChannels + outChannels) + 16 * inChannels);
+  const [channels, outs] = [inChannels / groups, outChannels / groups];
+  const filterBytes = 64 * channels * outs;
+  const scratchBytes = 4 * (16 * BLOCK * (channels + outs) + 16 * channels);
   const shared = threads.reserve({
-    filter: 36 * inChannels * outChannels,
-    u: 64 * inChannels * outChannels,
+    filter: 36 * channels * outChannels,
+    u: groups * filterBytes,
     bias: 4 * outChannels,
     x: most(({ from, to }) => to - from),
     y: most(({ outFrom, outTo }) => outTo - outFrom),
@@ -172,29 +182,35 @@ function onThreads(
   const [input, output] = [floats(x), floats(out)];
   place(at.filter, floats(filter));
   if (bias) place(at.bias, floats(bias));
-  kernels.filterOnThreads(at.filter, at.u, inChannels, outChannels);
+  for (let group = 0; group < groups; group++)
+    kernels.filterOnThreads(at.filter + 4 * group * outs, at.u + group * filterBytes, channels, outs, outChannels);
   for (const { from, to, outFrom, outTo, images, height, outHeight, padTop } of parts) {
     place(at.x, input.subarray(from, to));
     const tiles = images * tilesAlong(outHeight) * tilesAlong(outWidth);
-    kernels.tilesOnThreads(
-      at.x,
-      at.u,
-      bias ? at.bias : 0,
-      at.y,
-      height,
-      inWidth,
-      inChannels,
-      outHeight,
-      outWidth,
-      outChannels,
-      padTop,
-      padInfo.left,
-      Number(relu),
-      tiles,
-      evenBlock(tiles, count, BLOCK),
-      at.scratch,
-      scratchBytes,
-    );
+    for (let group = 0; group < groups; group++) {
+      const [first, firstOut] = [4 * group * channels, 4 * group * outs];
+      kernels.tilesOnThreads(
+        at.x + first,
+        at.u + group * filterBytes,
+        bias ? at.bias + firstOut : 0,
+        at.y + firstOut,
+        height,
+        inWidth,
+        channels,
+        outHeight,
+        outWidth,
+        outs,
+        padTop,
+        padInfo.left,
+        Number(relu),
+        inChannels,
+        outChannels,
+        tiles,
+        evenBlock(tiles, count, BLOCK),
+        at.scratch,
+        scratchBytes,
+      );
+    }
     output.set(new Float32Array(memory.buffer, at.y, outTo - outFrom), outFrom);
   }
   return out;

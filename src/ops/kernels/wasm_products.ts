@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from '../../ops/kernels/kernel_threads.js';
-import { wasmHeap, type WasmBackend, type WasmHeap } from '../../ops/kernels/wasm_heap.js';
+import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from './kernel_threads.js';
+import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 
 /** x w + bias, rectified or not. */
 export interface Product {
