@@ -5,9 +5,11 @@ export const BENCHES: Record<string, () => Promise<Bench>> = {
   roi_align_forward: async () => (await import('./roi_align.js')).roiAlignForward(),
   roi_align_backward: async () => (await import('./roi_align.js')).roiAlignBackward(),
   nms_4000: async () => (await import('./nms.js')).nms4000(),
-  grouped_conv_50x76: async () => (await import('./grouped_conv.js')).groupedConvLarge(),
-  grouped_conv_13x19: async () => (await import('./grouped_conv.js')).groupedConvSmall(),
-  grouped_conv_7x7: async () => (await import('./grouped_conv.js')).groupedConvFew(),
+  ...Object.fromEntries(
+    ['50x76', '50x76_2', '13x19', '7x7']
+      .flatMap((size) => [`grouped_conv_${size}`, `grouped_conv_${size}_train`])
+      .map((name) => [name, async () => (await import('./grouped_conv.js')).GROUPED_CONVS[name]()]),
+  ),
   mask_paste_rle_100: async () => (await import('./mask_paste_rle.js')).maskPasteRle100(),
   rcnn_r50_fpn_800: async () => (await import('./rcnn.js')).rcnnR50Fpn800(),
   train_step_r50_fpn_800: async () => (await import('./train_step.js')).trainStepR50Fpn800(),

@@ -4,14 +4,14 @@ import type { Bench } from './bench.js';
 import { seededRandom } from './random.js';
 
 /** A grouped 3x3 convolution of ResNeXt on a map, against one dense convolution whose kernel, made beforehand, has the groups on its diagonal. */
-function groupedConv(name: string, height: number, width: number, channels: number, groups: number): Bench {
+function groupedConv(name: string, height: number, width: number, channels: number, groups: number, train: boolean): Bench {
   const random = seededRandom(4);
   const noise = (length: number): Float32Array => Float32Array.from({ length }, () => random() - 0.5);
   const perGroup = channels / groups;
   const shape: [number, number, number, number] = [1, height, width, channels];
   return {
     name,
-    input: `3x3, ${channels} channels in ${groups} groups, map ${height}x${width}`,
+    input: `3x3, ${channels} channels in ${groups} groups, map ${height}x${width}${train ? ', with both gradients' : ''}`,
     peers: [],
     inputs: {},
     options: {},
@@ -27,24 +27,38 @@ function groupedConv(name: string, height: number, width: number, channels: numb
         blocks[(tap * channels + Math.floor(out / perGroup) * perGroup + input) * channels + out] = value;
       });
       const dense = tf.tensor4d(blocks, [3, 3, channels, channels]);
+      const ours = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+        groupedConv2d(a as tf.Tensor4D, b as tf.Tensor4D, groups, 1, 'same');
+      const other = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same');
+      const step = (convolve: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, filter: tf.Tensor4D): tf.Tensor => {
+        if (!train) return convolve(x, filter);
+        return tf.tidy(() => tf.grads(convolve)([x, filter], x)[1]);
+      };
       const finish = async (y: tf.Tensor): Promise<void> => {
         await tf.tidy(() => tf.slice(tf.reshape(y, [-1]), 0, 1)).data();
         y.dispose();
       };
       return {
-        run: () => finish(groupedConv2d(x, kernel, groups, 1, 'same')),
-        baseline: { description: 'one dense convolution', run: () => finish(tf.conv2d(x, dense, 1, 'same')) },
+        run: () => finish(step(ours, kernel)),
+        baseline: { description: 'one dense convolution', run: () => finish(step(other, dense)) },
         dispose: () => tf.dispose([x, kernel, dense]),
       };
     },
   };
 }
 
-/** The grouped convolutions of ResNeXt-101 32x8d in res2, on a quarter of the map of a picture of 800 x 1216. */
-export const groupedConvLarge = (): Bench => groupedConv('grouped_conv_50x76', 50, 76, 256, 32);
+/** Heights, widths, channels and groups by name: ResNeXt-101 32x8d in res2 on a quarter of a picture of 800 x 1216 and in res3 on one of 104 x 152; few groups. */
+const SIZES: Record<string, [number, number, number, number]> = {
+  grouped_conv_50x76: [50, 76, 256, 32],
+  grouped_conv_50x76_2: [50, 76, 256, 2],
+  grouped_conv_13x19: [13, 19, 512, 32],
+  grouped_conv_7x7: [7, 7, 128, 2],
+};
 
-/** Those of res3 on a map as small as that of a picture of 104 x 152. */
-export const groupedConvSmall = (): Bench => groupedConv('grouped_conv_13x19', 13, 19, 512, 32);
-
-/** Few groups on a very small map. */
-export const groupedConvFew = (): Bench => groupedConv('grouped_conv_7x7', 7, 7, 128, 2);
+/** Each convolution alone and, under its name with `_train`, with both gradients. */
+export const GROUPED_CONVS: Record<string, () => Bench> = Object.fromEntries(
+  Object.entries(SIZES).flatMap(([name, sizes]) => [
+    [name, () => groupedConv(name, ...sizes, false)],
+    [`${name}_train`, () => groupedConv(`${name}_train`, ...sizes, true)],
+  ]),
+);

@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { threadCount } from '../src/backends/wasm_threads.js';
 import type { Bench } from './bench.js';
 import { BENCHES, SCRIPTS } from './benches.js';
 import { median } from './median.js';
@@ -71,6 +72,7 @@ async function measure(
   const ours_ms = median(times);
   // A bench without a peer reports its own figures.
   if (sides.length === 0) sides.push({ description: 'none', times: [], figures: {} });
+  const threads = backend === 'wasm' ? await threadCount() : backend === 'tensorflow' ? availableParallelism() : 1;
   return sides.map((side) => {
     const peer_ms = side.times.length === runs ? median(side.times) : null;
     const figuresOfPeer = Object.fromEntries(Object.entries(side.figures).map(([k, v]) => [`peer_${k}`, v]));
@@ -78,8 +80,7 @@ async function measure(
       name: bench.name,
       input: bench.input,
       backend,
-      // TensorFlow.js has no threads in Node but those of the native library.
-      threads: backend === 'tensorflow' ? availableParallelism() : 1,
+      threads,
       ours_ms: round(ours_ms),
       peer: side.description,
       peer_ms: peer_ms === null ? null : round(peer_ms),
