@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { pixelsAtStride } from './kernels/tensorflow_conv2d_backprop_filter.js';
 
 /** An attribute of a TensorFlow operation, as tfjs-node's binding takes it. */
 interface Attribute {
@@ -126,6 +127,13 @@ export class FusedOps {
   /** The convolution's gradient for its filter. */
   conv2dFilterGradient(dy: tf.TensorInfo, x: tf.TensorInfo, shape: readonly number[], geometry: ConvolutionGeometry): tf.Tensor {
     if (this.hasFilterGradient && this.prefersConv3x3(x.shape, shape, geometry)) return this.conv3x3FilterGradient(x, dy);
+    const { stride, padding } = geometry;
+    if (shape[0] === 1 && shape[1] === 1 && stride > 1 && padding === 0) {
+      const seen = pixelsAtStride(x, dy, [stride, stride]);
+      const gradient = this.conv2dFilterGradient(dy, seen, shape, { ...geometry, stride: 1 });
+      seen.dispose();
+      return gradient;
+    }
     return this.withShape(shape, (sizes) =>
       this.backend.executeSingleOutput('Conv2DBackpropFilter', this.convolution(geometry), [x, sizes, dy]),
     );

@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../errors.js';
 import { withKnownAddon } from './addon_finder.js';
 import { corePathFrom, refuseSecondCore } from './core_copies.js';
+import { guardTensorflowFilterGradient } from './kernels/tensorflow_conv2d_backprop_filter.js';
 import { findNativePackages, type NativePackage } from './native_package.js';
 import { guardTensorflowMemory } from './tensorflow_memory.js';
 import { supplyRemovedUtil } from './util_shim.js';
@@ -71,6 +72,7 @@ async function activate(): Promise<void> {
     throw new BackendError(`device tensorflow: the backend refused to start. Run \`${SETUP_COMMAND}\`.`);
   await tf.ready();
   guardTensorflowMemory();
+  guardTensorflowFilterGradient();
 }
 
 function describe(by: string): string {
