@@ -4,9 +4,10 @@
   {"do": "prepare", "bench": NAME, "inputs": {NAME: {"file": PATH, "shape": [...], "dtype": "float32"}}, "options": {...}}
                                                             -> {"ready": true, ...}
   {"do": "run"}                                             -> {"ms": 12.3, ...}   only the work itself is timed
-An error answers {"error": TEXT}.
+An error answers {"error": TEXT}. On a GPU where MASKRCNN_PEER_DEVICE says so (cuda): a run then ends when the device has done its work.
 """
 import json
+import os
 import resource
 import sys
 import time
@@ -16,10 +17,21 @@ import torch
 import torchvision
 
 THREADS = 2
+DEVICE = os.environ.get("MASKRCNN_PEER_DEVICE", "cpu")
 
 
 def load(entry):
-    return torch.from_numpy(np.fromfile(entry["file"], dtype=entry["dtype"]).reshape(entry["shape"]))
+    return torch.from_numpy(np.fromfile(entry["file"], dtype=entry["dtype"]).reshape(entry["shape"])).to(DEVICE)
+
+
+def finish():
+    if DEVICE.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def describe():
+    gpu = f", {torch.cuda.get_device_name(DEVICE)}" if DEVICE.startswith("cuda") else ""
+    return f"torchvision {torchvision.__version__}, torch {torch.__version__}{gpu}"
 
 
 def roi_align_forward(inputs, options):
@@ -53,7 +65,7 @@ def nms_4000(inputs, options):
 def encode(masks):
     from pycocotools import mask as coco
 
-    return coco.encode(np.asfortranarray(masks.numpy().transpose(1, 2, 0)))
+    return coco.encode(np.asfortranarray(masks.cpu().numpy().transpose(1, 2, 0)))
 
 
 def mask_paste_rle_100(inputs, options):
@@ -72,7 +84,7 @@ def rcnn_r50_fpn_800(inputs, options):
     torch.manual_seed(0)
     model = torchvision.models.detection.maskrcnn_resnet50_fpn(
         weights=None, weights_backbone=None, num_classes=81, box_score_thresh=0.0, box_detections_per_img=100
-    ).eval()
+    ).to(DEVICE).eval()
     image = load(inputs["image"])
     counted = {}
     model.roi_heads.register_forward_pre_hook(lambda m, a: counted.update(proposals=len(a[1][0])))
@@ -103,10 +115,10 @@ def train_step_r50_fpn_800(inputs, options):
         num_classes=81,
         min_size=800,
         rpn_post_nms_top_n_train=1000,
-    ).train()
+    ).to(DEVICE).train()
     image = load(inputs["image"]).permute(2, 0, 1).float() / 255
     boxes, masks = load(inputs["boxes"]), load(inputs["masks"])
-    target = {"boxes": boxes, "masks": masks, "labels": torch.arange(1, len(boxes) + 1)}
+    target = {"boxes": boxes, "masks": masks, "labels": torch.arange(1, len(boxes) + 1, device=DEVICE)}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=2e-8, momentum=0.9, weight_decay=1e-4)
     counted = {}
     model.roi_heads.mask_head.register_forward_pre_hook(lambda m, a: counted.update(foreground=len(a[0])))
@@ -135,13 +147,14 @@ def main():
         request = json.loads(line)
         try:
             if request["do"] == "describe":
-                answer = {"peer": f"torchvision {torchvision.__version__}, torch {torch.__version__}", "threads": torch.get_num_threads()}
+                answer = {"peer": describe(), "threads": torch.get_num_threads()}
             elif request["do"] == "prepare":
                 run = BENCHES[request["bench"]](request["inputs"], request.get("options", {}))
                 answer = {"ready": True}
             else:
                 start = time.perf_counter()
                 info = run()
+                finish()
                 answer = {"ms": (time.perf_counter() - start) * 1000, **info}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
