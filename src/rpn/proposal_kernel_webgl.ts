@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { assertFloat32, float, int, runFragments, type Uniform, type WebglBackend } from '../ops/kernels/webgl_program.js';
+import {
+  assertFloat32,
+  float,
+  int,
+  ORDERED_BITS,
+  runFragments,
+  type Uniform,
+  type WebglBackend,
+} from '../ops/kernels/webgl_program.js';
 import { CANDIDATE, NO_CANDIDATE, suppressOnWebgl } from '../ops/nms/webgl.js';
 import { type ProposalAttributes, RPN_PROPOSALS } from './proposal_kernel.js';
 
@@ -30,13 +38,8 @@ const TABLE = `
   int lengthOf(int level) { return tableAt(level, 1); }
   int mostOf(int level) { return tableAt(level, 3); }`;
 
-/** Float bits as unsigned numbers of the same order; both zeros are one, and what is not a number is above all. */
-const ORDERED = `
-  uint ordered(int at) {
-    float value = getLogits(at);
-    uint bits = value == 0.0 ? 0u : floatBitsToUint(value);
-    return (bits & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
-  }`;
+const ORDERED = `${ORDERED_BITS}
+  uint ordered(int at) { return orderedBits(getLogits(at)); }`;
 
 /** What is known of a level's k-th largest logit, of `row` = image and level. */
 const STATE = `

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { f32, GROUP_THREADS, i32, runFlat, type WebGpuBackend } from '../ops/kernels/webgpu_program.js';
+import { f32, GROUP_THREADS, i32, ORDERED_BITS, runFlat, type WebGpuBackend } from '../ops/kernels/webgpu_program.js';
 import { CANDIDATE, suppressOnGpu } from '../ops/nms/webgpu.js';
 import { type ProposalAttributes, RPN_PROPOSALS } from './proposal_kernel.js';
 
@@ -13,17 +13,13 @@ function largest(backend: WebGpuBackend, logits: tf.TensorInfo, k: number): tf.T
   const length = height * width * anchors;
   return runFlat(backend, {
     key: 'rpnLargest',
-    code: `
+    code: `${ORDERED_BITS}
       var<workgroup> histogram : array<atomic<u32>, 256>;
       var<workgroup> above : array<i32, ${GROUP_THREADS}>;
       var<workgroup> equal : array<i32, ${GROUP_THREADS}>;
       var<workgroup> prefix : u32;
       var<workgroup> missing : i32;
-      // Float bits as unsigned numbers of the same order.
-      fn ordered(at : i32) -> u32 {
-        let bits = bitcast<u32>(logits[at]);
-        return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
-      }
+      fn ordered(at : i32) -> u32 { return orderedBits(logits[at]); }
       fn run(group : i32, thread : i32) {
         let first = group * uniforms.length;
         if (thread == 0) { prefix = 0u; missing = uniforms.k; }

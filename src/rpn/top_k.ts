@@ -1,10 +1,18 @@
 /**
- * The k largest of `values[start .. start + length)`, largest first; equal values keep their order.
+ * The k largest of `values[start .. start + length)`, largest first; equal values keep their order. Both zeros are equal, and what is not a number is
+ * above all.
  * @returns indices relative to `start`
  */
 export function topK(values: Float32Array, start: number, length: number, k: number): Int32Array {
   const candidates = length <= k ? range(length) : aboveThreshold(values, start, length, k);
-  return candidates.sort((a, b) => values[start + b] - values[start + a] || a - b).subarray(0, k);
+  const isNumber = (i: number): number => (Number.isNaN(values[start + i]) ? 0 : 1);
+  return candidates
+    .sort((a, b) => {
+      const difference = values[start + b] - values[start + a];
+      // Not a number where one of them is none, or both are the same infinity.
+      return (Number.isNaN(difference) ? isNumber(a) - isNumber(b) : difference) || a - b;
+    })
+    .subarray(0, k);
 }
 
 /** Bits of a value that one histogram tells apart. */
@@ -37,9 +45,11 @@ function reach(histogram: Uint32Array, k: number): { bin: number; above: number 
   return { bin, above };
 }
 
-/** Float32 bits as unsigned numbers of the same order. */
+/** Float32 bits as unsigned numbers of the same order, those of -0 as those of 0; what is not a number is above all. */
 function orderedBits(bits: number): number {
-  return (bits & 0x80000000 ? ~bits : bits | 0x80000000) >>> 0;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return 0xffffffff;
+  return (bits === magnitude || magnitude === 0 ? magnitude | 0x80000000 : ~bits) >>> 0;
 }
 
 function range(length: number): Int32Array {

@@ -2,6 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenFolder } from '../golden_folder.js';
 import { CHOICES } from '../rpn/proposal_problems.js';
+import { PROBLEMS as SUPPRESSIONS } from '../ops/nms/problems.js';
 import { PROBLEMS } from '../ops/roi_align/problems.js';
 import { launchChromium, noChromium, openPage } from './chromium.js';
 import { differences } from './golden_case.js';
@@ -169,7 +170,7 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
           await startBackend(device);
           const before = held().tensors;
           const found = [];
-          for (const [, cells, before, after] of table) found.push(...(await compareChoice(cells, before, after)));
+          for (const [, ...choice] of table) found.push(...(await compareChoice(...choice)));
           return { found, left: held().tensors - before };
         },
         [device, CHOICES] as const,
@@ -180,6 +181,31 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
         expect(boxes).toBeLessThan(1e-4);
       }
       expect(rows.left).toBe(0);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+
+    it('are the boxes that the plain loops keep, and a clear error where there are too many', async () => {
+      // 20,000 boxes take a GPU in software a while: those of webgpu are tested in Node.
+      const names = Object.keys(SUPPRESSIONS).filter((name) => device === 'webgl' || !name.startsWith('20,000'));
+      const { page, problems } = await openPage(await launch(device), site.url);
+      const answer = await page.evaluate(
+        async ([device, names]) => {
+          const { keptOf, refusalOfTooMany, startBackend } = window.api;
+          await startBackend(device);
+          const found = [];
+          for (const name of names) found.push({ name, ...(await keptOf(name)) });
+          return { found, refusal: refusalOfTooMany() };
+        },
+        [device, names] as const,
+      );
+      for (const { name, kept, expected, newTensors } of answer.found)
+        expect([name, newTensors, ...kept]).toEqual([name, 1, ...expected]);
+      expect(answer.found.some(({ count }) => count === 20_000)).toBe(device === 'webgl');
+      expect(answer.refusal.message).toMatch(
+        /^Suppression on webg(l|pu) among 200000 boxes needs a (matrix|texture) of .*take wasm\.$/,
+      );
+      expect(answer.refusal.newTensors).toBe(0);
       expect(problems).toEqual([]);
       await page.context().close();
     });

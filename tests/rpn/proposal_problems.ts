@@ -8,10 +8,11 @@ import { readProposals } from '../../src/rpn/rpn.js';
 import '../../src/rpn/rpn.js';
 import { maxDifference } from '../ops/max_difference.js';
 
-/** Name, cells of the finest level, candidates of a level, proposals. */
-export const CHOICES: [name: string, cells: [number, number], preNmsTopK: number, postNmsTopK: number][] = [
-  ['fewer candidates than are told apart by offsets', [12, 16], 400, 120],
-  ['more of them, group by group', [40, 52], 900, 300],
+/** Name, cells of the finest level, candidates of a level, proposals, and the largest logit. */
+export const CHOICES: [name: string, cells: [number, number], preNmsTopK: number, postNmsTopK: number, largest: number][] = [
+  ['fewer candidates than are told apart by offsets', [12, 16], 400, 120, Infinity],
+  ['more of them, group by group', [40, 52], 900, 300, Infinity],
+  ['zeros of either sign, of which some are candidates', [20, 26], 300, 100, 0],
 ];
 
 /** How the running backend's choice differs from the plain loops', image by image. */
@@ -26,6 +27,7 @@ export async function compareChoice(
   [height, width]: [number, number],
   preNmsTopK: number,
   postNmsTopK: number,
+  largest: number,
 ): Promise<ChoiceDifference[]> {
   const random = new Random(5);
   const anchors = new AnchorGenerator({
@@ -38,10 +40,10 @@ export async function compareChoice(
   const levels = [0, 1, 2].map((level) => ({ height: Math.ceil(height / 2 ** level), width: Math.ceil(width / 2 ** level) }));
   const maps = levels.map((level) =>
     // Few different values, so that many are equal.
-    Float32Array.from(
-      { length: images * level.height * level.width * 3 },
-      () => Math.round(random.uniform(0, 1) * 4000) / 256 - 8,
-    ),
+    Float32Array.from({ length: images * level.height * level.width * 3 }, (_, i) => {
+      const value = Math.round(random.uniform(0, 1) * 4000) / 256 - 8;
+      return value < largest ? value : i % 3 === 0 ? -largest : largest;
+    }),
   );
   const deltas = maps.map((map) => Float32Array.from({ length: map.length * 4 }, () => random.uniform(0, 1) - 0.5));
   const transform = new Box2BoxTransform([1, 1, 1, 1]);

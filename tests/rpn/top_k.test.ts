@@ -8,6 +8,13 @@ describe('topK', () => {
     expect([...topK(values, 0, 3, 10)]).toEqual([0, 1, 2]);
   });
 
+  it('takes both zeros for one value, and puts what is not a number above all', () => {
+    expect([...topK(Float32Array.of(-1, -0, 0, -0, 0), 0, 5, 2)]).toEqual([1, 2]);
+    const negative = new Float32Array(Uint32Array.of(0xffc00000).buffer)[0];
+    expect([...topK(Float32Array.of(1, Infinity, negative, -Infinity, NaN, Infinity), 0, 6, 4)]).toEqual([2, 4, 1, 5]);
+    expect([...topK(Float32Array.of(1, NaN, -Infinity, 2, -Infinity), 0, 5, 9)]).toEqual([1, 3, 0, 2, 4]);
+  });
+
   it('equals a full stable sort on many values with ties and both signs', () => {
     const values = Float32Array.from({ length: 5000 }, (_, i) => Math.fround(Math.sin(i * 12.9898) * 50));
     for (let i = 0; i < 5000; i += 7) values[i] = Math.round(values[i]);

@@ -37,7 +37,23 @@ export interface FlatFragmentProgram {
   uniforms: Record<string, Uniform>;
   /** The result's shape. */
   output: number[];
+  /** What the result is read as; on the GPU all are floats. */
+  dtype?: 'float32' | 'int32';
 }
+
+/** `orderedBits(v)`: float bits as unsigned numbers of the same order; both zeros are one, and what is not a number is above all. */
+export const ORDERED_BITS = `
+  uint orderedBits(float v) {
+    uint bits = v == 0.0 ? 0u : floatBitsToUint(v);
+    return (bits & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
+  }`;
+
+/**
+ * `rounded(v)`: a result as float32. Compilers may fuse a product with the sum it goes into, or reorder sums; not across the bits of a number when
+ * they cannot know that nothing is changed in them. Needs the uniform `nothing`, an integer 0.
+ */
+export const ROUNDED = `
+  float rounded(float v) { return uintBitsToFloat(floatBitsToUint(v) ^ uint(nothing)); }`;
 
 export const int = (value: number): Uniform => ({ type: 'int', value });
 export const float = (value: number): Uniform => ({ type: 'float', value });
@@ -45,7 +61,10 @@ export const float = (value: number): Uniform => ({ type: 'float', value });
 const length = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** Runs a program and returns its output. */
-export function runFragments(backend: WebglBackend, { code, inputs, uniforms, output }: FlatFragmentProgram): TensorInfo {
+export function runFragments(
+  backend: WebglBackend,
+  { code, inputs, uniforms, output, dtype = 'float32' }: FlatFragmentProgram,
+): TensorInfo {
   const names = Object.keys(uniforms);
   const unpacked: TensorInfo[] = [];
   const flat = Object.values(inputs).map((tensor) => {
@@ -57,7 +76,7 @@ export function runFragments(backend: WebglBackend, { code, inputs, uniforms, ou
     }
     return { ...plain, shape: [length(tensor.shape)] };
   });
-  const { dataId, dtype } = backend.runWebGLProgram(
+  const { dataId } = backend.runWebGLProgram(
     {
       variableNames: Object.keys(inputs),
       // A row: of another rank than the inputs, for an input that happens to be as large would else be compiled another time.
@@ -68,7 +87,7 @@ export function runFragments(backend: WebglBackend, { code, inputs, uniforms, ou
       customUniforms: names.map((name) => ({ name, type: uniforms[name].type })),
     },
     flat,
-    'float32',
+    dtype,
     names.map((name) => [uniforms[name].value]),
   );
   for (const tensor of unpacked) backend.disposeIntermediateTensorInfo(tensor);

@@ -1,7 +1,11 @@
 import type { backend_util, DataId, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 
+/** The limits of a device that kernels ask for. */
+type GpuLimit = 'maxBufferSize' | 'maxComputeWorkgroupStorageSize' | 'maxStorageBufferBindingSize';
+
 /** What is used of the TensorFlow.js webgpu backend. */
 export interface WebGpuBackend {
+  readonly device: { readonly limits: Readonly<Record<GpuLimit, number>> };
   tensorMap: { get(dataId: DataId): { values?: backend_util.BackendValues | null } };
   makeTensorInfo(shape: number[], dtype: DataType, values?: backend_util.BackendValues): TensorInfo;
   disposeData(dataId: DataId): boolean;
@@ -73,6 +77,23 @@ export const CEIL_OF_QUOTIENT = `
     let c = ceil(a / n);
     return max(select(c, c - 1.0, (c - 1.0) * n >= a), 0.0);
   }`;
+
+/** `orderedBits(v)`: float bits as unsigned numbers of the same order; both zeros are one, and what is not a number is above all. */
+export const ORDERED_BITS = `
+  fn orderedBits(v : f32) -> u32 {
+    let bits = bitcast<u32>(v);
+    let magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) { return 0xffffffffu; }
+    if (magnitude == 0u) { return 0x80000000u; }
+    return select(bits | 0x80000000u, ~bits, bits != magnitude);
+  }`;
+
+/**
+ * `rounded(v)`: a result as float32. Compilers may fuse a product with the sum it goes into, or reorder sums; not across the bits of a number when
+ * they cannot know that nothing is changed in them. Needs the uniform `nothing`, an integer 0.
+ */
+export const ROUNDED = `
+  fn rounded(v : f32) -> f32 { return bitcast<f32>(bitcast<u32>(v) ^ u32(uniforms.nothing)); }`;
 
 /** `sineAndCosine(degrees)`: good to the last bits, which the GPU's own functions need not be. */
 export const SINE_AND_COSINE = `

@@ -1,9 +1,20 @@
-import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { f32, GROUP_THREADS, i32, runFlat, type WebGpuBackend } from '../kernels/webgpu_program.js';
-import { float32NotAbove, OFFSET_TRICK_BOXES } from './nms.js';
+import * as tf from '@tensorflow/tfjs-core';
+import { f32, GROUP_THREADS, i32, ROUNDED, runFlat, type WebGpuBackend } from '../kernels/webgpu_program.js';
+import { IS_ABOVE_WGSL, iouComparison } from './iou_comparison.js';
+import { BATCHED_NMS, type BatchedNmsAttributes } from './kernel_names.js';
+import { OFFSET_TRICK_BOXES } from './nms.js';
+import { assertMatrixFits, keptIndices, orderByScore, walk, wordsOf } from './webgpu_matrix.js';
 
 /** Numbers of a candidate: x0, y0, x1, y1, score, group; a score of -Infinity is no candidate. */
 export const CANDIDATE = 6;
+
+/** What the suppression found out, each image's candidates in order of score. */
+interface Suppressed {
+  /** [N, C] the candidate at each place of the order. */
+  order: tf.TensorInfo;
+  /** [N, 1 + most] how many are kept, and the places that they have in the order; -1 where there are fewer. */
+  kept: tf.TensorInfo;
+}
 
 /**
  * Non-maximum suppression within groups, on the GPU and without a read-back, for several images at once; the rules of `batchedNms`.
@@ -12,33 +23,15 @@ export const CANDIDATE = 6;
  *
  * @param candidates [N, C, 6] as {@link CANDIDATE} says; equal scores keep their order
  * @param most       of the kept to give out
- * @returns          [N * most, 6] as (image, x0, y0, x1, y1, score), best first; rows that are left over have boxes of zeros and score -Infinity
  */
-export function suppressOnGpu(backend: WebGpuBackend, candidates: TensorInfo, iouThreshold: number, most: number): TensorInfo {
+function suppress(backend: WebGpuBackend, candidates: tf.TensorInfo, iouThreshold: number, most: number): Suppressed {
   const [images, count] = candidates.shape;
-  const words = Math.ceil(count / 32);
-  const sizes = { count: i32(count), words: i32(words) };
-  const sorted = runFlat(backend, {
-    key: 'nmsSort',
-    code: `
-      fn run(index : i32) {
-        let first = index / uniforms.count * uniforms.count;
-        let score = candidates[6 * index + 4];
-        var rank = 0;
-        for (var j = first; j < first + uniforms.count; j++) {
-          let other = candidates[6 * j + 4];
-          if (other > score || (other == score && j < index)) { rank += 1; }
-        }
-        for (var k = 0; k < 6; k++) { result[6 * (first + rank) + k] = candidates[6 * index + k]; }
-      }`,
-    inputs: [{ name: 'candidates', tensor: candidates }],
-    uniforms: sizes,
-    threads: images * count,
-    output: candidates.shape,
-  });
+  const words = wordsOf(count);
+  assertMatrixFits(backend, images, count);
+  const order = orderByScore(backend, candidates, { images, count, stride: CANDIDATE, at: 4 });
   // How many candidates an image has and how far its boxes reach: up to 1000 boxes, groups are told apart by moving them, whose rounding counts.
-  const pitch = runFlat(backend, {
-    key: 'nmsPitch',
+  const reach = runFlat(backend, {
+    key: 'nmsReach',
     code: `
       var<workgroup> farthest : array<f32, ${GROUP_THREADS}>;
       var<workgroup> found : array<i32, ${GROUP_THREADS}>;
@@ -47,9 +40,9 @@ export function suppressOnGpu(backend: WebGpuBackend, candidates: TensorInfo, io
         var n = 0;
         for (var i = thread; i < uniforms.count; i += ${GROUP_THREADS}) {
           let at = 6 * (group * uniforms.count + i);
-          if (sorted[at + 4] > -uniforms.INFINITY) {
+          if (candidates[at + 4] > -uniforms.INFINITY) {
             n += 1;
-            far = max(far, max(max(sorted[at], sorted[at + 1]), max(sorted[at + 2], sorted[at + 3])));
+            far = max(far, max(max(candidates[at], candidates[at + 1]), max(candidates[at + 2], candidates[at + 3])));
           }
         }
         farthest[thread] = far;
@@ -57,127 +50,165 @@ export function suppressOnGpu(backend: WebGpuBackend, candidates: TensorInfo, io
         workgroupBarrier();
         if (thread == 0) {
           for (var t = 1; t < ${GROUP_THREADS}; t++) { far = max(far, farthest[t]); n += found[t]; }
+          result[2 * group] = f32(n);
           // Negative: the groups stay where they are and are compared by their numbers.
-          result[group] = select(-1.0, far + 1.0, n > 0 && n <= ${OFFSET_TRICK_BOXES});
+          result[2 * group + 1] = select(-1.0, far + 1.0, n > 0 && n <= ${OFFSET_TRICK_BOXES});
         }
       }`,
-    inputs: [{ name: 'sorted', tensor: sorted }],
-    uniforms: sizes,
+    inputs: [{ name: 'candidates', tensor: candidates }],
+    uniforms: { count: i32(count) },
     groups: images,
-    output: [images],
+    output: [images, 2],
   });
+  // In order: corners where the group is moved to, area, and the group where it stays. What is stored is rounded, whatever the compiler does.
+  const placed = runFlat(backend, {
+    key: 'nmsPlace',
+    code: `${ROUNDED}
+      fn run(index : i32) {
+        let image = index / uniforms.count;
+        let at = 6 * (image * uniforms.count + order[index]);
+        let pitch = reach[2 * image + 1];
+        let group = candidates[at + 5];
+        let away = rounded(max(pitch, 0.0) * group);
+        let x0 = rounded(candidates[at] + away);
+        let y0 = rounded(candidates[at + 1] + away);
+        let x1 = rounded(candidates[at + 2] + away);
+        let y1 = rounded(candidates[at + 3] + away);
+        result[6 * index] = x0;
+        result[6 * index + 1] = y0;
+        result[6 * index + 2] = x1;
+        result[6 * index + 3] = y1;
+        result[6 * index + 4] = (x1 - x0) * (y1 - y0);
+        result[6 * index + 5] = select(group, 0.0, pitch > 0.0);
+      }`,
+    inputs: [
+      { name: 'candidates', tensor: candidates },
+      { name: 'order', tensor: order },
+      { name: 'reach', tensor: reach },
+    ],
+    uniforms: { count: i32(count), nothing: i32(0) },
+    threads: images * count,
+    output: candidates.shape,
+  });
+  const { surely, barely, middleHigh, middleLow, exponent } = iouComparison(iouThreshold);
   const matrix = runFlat(backend, {
     key: 'nmsMatrix',
-    code: `
+    code: `${ROUNDED}${IS_ABOVE_WGSL}
       fn run(index : i32) {
         let word = index % uniforms.words;
         let row = index / uniforms.words;
         let image = row / uniforms.count;
-        let i = row % uniforms.count;
+        let i = row - image * uniforms.count;
+        let end = min(word * 32 + 32, i32(reach[2 * image]));
         var bits = 0;
-        if (word * 32 + 31 > i && sorted[6 * row + 4] > -uniforms.INFINITY) {
-          let step = pitch[image];
-          let group = sorted[6 * row + 5];
-          let shift = max(step, 0.0) * group;
-          let x0 = sorted[6 * row] + shift;
-          let y0 = sorted[6 * row + 1] + shift;
-          let x1 = sorted[6 * row + 2] + shift;
-          let y1 = sorted[6 * row + 3] + shift;
-          let area = (x1 - x0) * (y1 - y0);
-          for (var b = 0; b < 32; b++) {
-            let j = word * 32 + b;
-            if (j <= i || j >= uniforms.count) { continue; }
-            let at = 6 * (image * uniforms.count + j);
-            if (sorted[at + 4] == -uniforms.INFINITY || (step < 0.0 && sorted[at + 5] != group)) { continue; }
-            let away = max(step, 0.0) * sorted[at + 5];
-            let u0 = sorted[at] + away;
-            let v0 = sorted[at + 1] + away;
-            let u1 = sorted[at + 2] + away;
-            let v1 = sorted[at + 3] + away;
-            let overlap = max(min(x1, u1) - max(x0, u0), 0.0) * max(min(y1, v1) - max(y0, v0), 0.0);
-            // Two boxes without area divide 0 by 0, and both stay.
-            if (overlap > 0.0 && overlap / (area + (u1 - u0) * (v1 - v0) - overlap) > uniforms.threshold) { bits |= 1 << u32(b); }
-          }
+        let at = 6 * row;
+        let corners = vec4<f32>(placed[at], placed[at + 1], placed[at + 2], placed[at + 3]);
+        let area = placed[at + 4];
+        let group = placed[at + 5];
+        for (var j = max(word * 32, i + 1); j < end; j++) {
+          let to = 6 * (image * uniforms.count + j);
+          if (placed[to + 5] != group) { continue; }
+          let sides = max(min(corners.zw, vec2<f32>(placed[to + 2], placed[to + 3])) - max(corners.xy, vec2<f32>(placed[to], placed[to + 1])), vec2<f32>(0.0));
+          let overlap = rounded(sides.x * sides.y);
+          if (isAbove(overlap, rounded(area + placed[to + 4]) - overlap)) { bits |= 1 << u32(j - word * 32); }
         }
         result[index] = bits;
       }`,
     inputs: [
-      { name: 'sorted', tensor: sorted },
-      { name: 'pitch', tensor: pitch },
+      { name: 'placed', tensor: placed },
+      { name: 'reach', tensor: reach },
     ],
-    uniforms: { ...sizes, threshold: f32(float32NotAbove(iouThreshold)) },
+    uniforms: {
+      count: i32(count),
+      words: i32(words),
+      nothing: i32(0),
+      surely: f32(surely),
+      barely: f32(barely),
+      middleHigh: i32(middleHigh),
+      middleLow: i32(middleLow),
+      exponent: i32(exponent),
+    },
     threads: images * count * words,
     output: [images, count, words],
     dtype: 'int32',
   });
-  // The matrix is at most a few thousand candidates wide; their bits lie in the group's memory.
-  const capacity = 2 ** Math.max(8, Math.ceil(Math.log2(words)));
-  const kept = runFlat(backend, {
-    key: `nmsWalk_${capacity}`,
+  const kept = walk(backend, matrix, reach, most);
+  for (const { dataId } of [reach, placed, matrix]) backend.disposeData(dataId);
+  return { order, kept };
+}
+
+/**
+ * The same, as the regions that stay.
+ * @returns [N * most, 6] as (image, x0, y0, x1, y1, score), best first; rows that are left over have boxes of zeros and score -Infinity
+ */
+export function suppressOnGpu(
+  backend: WebGpuBackend,
+  candidates: tf.TensorInfo,
+  iouThreshold: number,
+  most: number,
+): tf.TensorInfo {
+  const [images, count] = candidates.shape;
+  const { order, kept } = suppress(backend, candidates, iouThreshold, most);
+  const regions = runFlat(backend, {
+    key: 'nmsRegions',
     code: `
-      var<workgroup> removed : array<i32, ${capacity}>;
-      var<workgroup> kept : array<i32, ${capacity}>;
-      var<workgroup> before : array<i32, ${capacity}>;
-      var<workgroup> total : i32;
-      fn run(group : i32, thread : i32) {
-        let first = group * uniforms.count;
-        for (var w = thread; w < uniforms.words; w += ${GROUP_THREADS}) { removed[w] = 0; }
-        if (thread == 0) { total = 0; }
-        workgroupBarrier();
-        for (var w = 0; w < uniforms.words; w++) {
-          if (thread == 0) {
-            var gone = removed[w];
-            var stays = 0;
-            for (var b = 0; b < 32; b++) {
-              let i = w * 32 + b;
-              if (i >= uniforms.count) { break; }
-              let row = first + i;
-              if ((gone & (1 << u32(b))) == 0 && sorted[6 * row + 4] > -uniforms.INFINITY) {
-                stays |= 1 << u32(b);
-                gone |= matrix[row * uniforms.words + w];
-              }
-            }
-            kept[w] = stays;
-            before[w] = total;
-            total += countOneBits(stays);
-          }
-          workgroupBarrier();
-          let stays = kept[w];
-          for (var v = w + 1 + thread; v < uniforms.words; v += ${GROUP_THREADS}) {
-            var gone = removed[v];
-            for (var b = 0; b < 32; b++) {
-              if ((stays & (1 << u32(b))) != 0) { gone |= matrix[(first + w * 32 + b) * uniforms.words + v]; }
-            }
-            removed[v] = gone;
-          }
-          workgroupBarrier();
+      fn run(index : i32) {
+        let image = index / uniforms.most;
+        let place = kept[index + image + 1];
+        result[6 * index] = f32(image);
+        if (place < 0) {
+          for (var k = 1; k < 5; k++) { result[6 * index + k] = 0.0; }
+          result[6 * index + 5] = -uniforms.INFINITY;
+          return;
         }
-        for (var i = thread; i < uniforms.count; i += ${GROUP_THREADS}) {
-          let w = i / 32;
-          let b = u32(i % 32);
-          if ((kept[w] & (1 << b)) == 0) { continue; }
-          let slot = before[w] + countOneBits(kept[w] & ((1 << b) - 1));
-          if (slot >= uniforms.most) { continue; }
-          let to = 6 * (group * uniforms.most + slot);
-          let at = 6 * (first + i);
-          result[to] = f32(group);
-          for (var k = 0; k < 5; k++) { result[to + 1 + k] = sorted[at + k]; }
-        }
-        for (var slot = min(total, uniforms.most) + thread; slot < uniforms.most; slot += ${GROUP_THREADS}) {
-          let to = 6 * (group * uniforms.most + slot);
-          result[to] = f32(group);
-          for (var k = 1; k < 5; k++) { result[to + k] = 0.0; }
-          result[to + 5] = -uniforms.INFINITY;
-        }
+        let at = 6 * (image * uniforms.count + order[image * uniforms.count + place]);
+        for (var k = 0; k < 5; k++) { result[6 * index + 1 + k] = candidates[at + k]; }
       }`,
     inputs: [
-      { name: 'sorted', tensor: sorted },
-      { name: 'matrix', tensor: matrix },
+      { name: 'candidates', tensor: candidates },
+      { name: 'order', tensor: order },
+      { name: 'kept', tensor: kept },
     ],
-    uniforms: { ...sizes, most: i32(most) },
-    groups: images,
+    uniforms: { count: i32(count), most: i32(most) },
+    threads: images * most,
     output: [images * most, CANDIDATE],
   });
-  for (const { dataId } of [sorted, pitch, matrix]) backend.disposeData(dataId);
-  return kept;
+  for (const { dataId } of [order, kept]) backend.disposeData(dataId);
+  return regions;
 }
+
+tf.registerKernel({
+  kernelName: BATCHED_NMS,
+  backendName: 'webgpu',
+  kernelFunc: ({ inputs, attrs, backend: anyBackend }) => {
+    const backend = anyBackend as WebGpuBackend;
+    const { iouThreshold, most } = attrs as unknown as BatchedNmsAttributes;
+    const [boxes, scores, groups] = ['boxes', 'scores', 'groups'].map((name) => inputs[name] as tf.TensorInfo);
+    const [count] = scores.shape;
+    assertMatrixFits(backend, 1, count);
+    const candidates = runFlat(backend, {
+      key: 'nmsCandidates',
+      code: `
+      fn isFinite(v : f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+      fn run(index : i32) {
+        var counts = isFinite(scores[index]);
+        for (var k = 0; k < 4; k++) { counts = counts && isFinite(boxes[4 * index + k]); }
+        for (var k = 0; k < 4; k++) { result[6 * index + k] = select(0.0, boxes[4 * index + k], counts); }
+        result[6 * index + 4] = select(-uniforms.INFINITY, scores[index], counts);
+        result[6 * index + 5] = f32(groups[index]);
+      }`,
+      inputs: [
+        { name: 'boxes', tensor: boxes },
+        { name: 'scores', tensor: scores },
+        { name: 'groups', tensor: groups },
+      ],
+      uniforms: {},
+      threads: count,
+      output: [1, count, CANDIDATE],
+    });
+    const { order, kept } = suppress(backend, candidates, iouThreshold, most);
+    const indices = keptIndices(backend, order, kept);
+    for (const { dataId } of [candidates, order, kept]) backend.disposeData(dataId);
+    return indices;
+  },
+});

@@ -7,6 +7,7 @@ import { CaseView, type OpsAdapter, type OpsCase } from '../../golden/ops/case_v
 import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
 import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { runCase } from '../../golden/ops/run_case.js';
+import { keptOf, refusalOfTooMany } from '../../ops/nms/problems.js';
 import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
 import { compareChoice } from '../../rpn/proposal_problems.js';
 import { readBacks } from '../../../src/ops/read_back.js';
@@ -108,7 +109,9 @@ const api = {
   goldenOps,
   held,
   heldAfterRuns,
+  keptOf,
   poolOnce,
+  refusalOfTooMany,
 };
 declare global {
   interface Window {

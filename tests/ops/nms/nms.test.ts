@@ -1,45 +1,132 @@
-import fc from '../../properties.js';
-import { describe, expect, it } from 'vitest';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError } from '../../../src/errors.js';
+import { batchedNmsOnDevice, readKept } from '../../../src/ops/nms/batched_nms.js';
 import { batchedNms, nms } from '../../../src/ops/nms/nms.js';
+import { readBacks } from '../../../src/ops/read_back.js';
+import { batchedNmsReference } from '../../../src/ops/nms/reference.js';
 import { softNms } from '../../../src/ops/nms/soft_nms.js';
+import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
+import fc from '../../properties.js';
+import { keptOf, PROBLEMS, refusalOfTooMany } from './problems.js';
 
 const f = Math.fround;
 
-/** torchvision's two loops, word for word: the later box is suppressed when float32 IoU > threshold as doubles. */
-function plainNms(boxes: Float32Array, scores: Float32Array, threshold: number): number[] {
-  const order = [...scores.keys()].sort((i, j) => scores[j] - scores[i] || i - j);
-  const area = (i: number) => f(f(boxes[4 * i + 2] - boxes[4 * i]) * f(boxes[4 * i + 3] - boxes[4 * i + 1]));
-  const suppressed = new Set<number>();
-  const kept: number[] = [];
-  order.forEach((i, k) => {
-    if (suppressed.has(i)) return;
-    kept.push(i);
-    for (const j of order.slice(k + 1)) {
-      const w = Math.max(0, f(Math.min(boxes[4 * i + 2], boxes[4 * j + 2]) - Math.max(boxes[4 * i], boxes[4 * j])));
-      const h = Math.max(0, f(Math.min(boxes[4 * i + 3], boxes[4 * j + 3]) - Math.max(boxes[4 * i + 1], boxes[4 * j + 1])));
-      const inter = f(w * h);
-      if (f(inter / f(f(area(i) + area(j)) - inter)) > threshold) suppressed.add(j);
-    }
-  });
-  return kept;
-}
-
 const golden = goldenCases('batched_nms').filter(({ view }) => view.wants('keep'));
 
-describe.skipIf(golden.length === 0)('batchedNms against the recorded lists', () => {
+describe.skipIf(golden.length === 0)('the plain loops, and the host, against the recorded lists', () => {
   it.each(golden.map((c) => [c.name, c] as const))('%s', (name, { view, file }) => {
-    const boxes = view.float32('boxes');
-    const scores = view.float32('scores');
+    const [boxes, scores] = [view.float32('boxes'), view.float32('scores')];
+    const groups = view.owns('idxs') ? Int32Array.from(view.input('idxs').data) : new Int32Array(scores.length);
     const keep = [...file.get(`${name}.out.keep`).data];
     const threshold = view.required<number>('iou_threshold');
-    if (name.startsWith('ties')) expect([...nms(boxes, scores, threshold)]).toEqual(keep);
-    else expect([...batchedNms(boxes, scores, Int32Array.from(view.input('idxs').data), threshold)]).toEqual(keep);
+    expect(batchedNmsReference(boxes, scores, groups, threshold)).toEqual(keep);
+    expect([...batchedNms(boxes, scores, groups, threshold)]).toEqual(keep);
+    if (!view.owns('idxs')) expect([...nms(boxes, scores, threshold)]).toEqual(keep);
   });
 });
 
-describe('nms', () => {
+/** Suppression on the running backend, read. */
+async function keep(
+  boxes: number[][],
+  scores: number[],
+  iouThreshold: number,
+  { groups, most }: { groups?: number[]; most?: number } = {},
+): Promise<number[]> {
+  const inputs = [tf.tensor2d(boxes.flat(), [boxes.length, 4]), tf.tensor1d(scores)] as const;
+  const ids = groups && tf.tensor1d(groups, 'int32');
+  const kept = batchedNmsOnDevice(...inputs, ids, { iouThreshold, ...(most === undefined ? {} : { most }) });
+  expect(kept.shape).toEqual([1 + Math.min(most ?? scores.length, scores.length)]);
+  const indices = [...(await readKept(kept))];
+  tf.dispose([...inputs, kept]);
+  ids?.dispose();
+  return indices;
+}
+
+describe.each(devices)('batchedNmsOnDevice on %s', (device) => {
+  beforeAll(() => useDevice(device));
+
+  it.each(Object.keys(PROBLEMS))('keeps what the plain loops keep: %s', async (name) => {
+    const reads = readBacks.count;
+    const { kept, expected, count, newTensors } = await keptOf(name);
+    expect(kept).toEqual(expected);
+    expect([newTensors, readBacks.count - reads]).toEqual([1, 1]);
+    // A good part of the boxes on either side.
+    expect(expected.length).toBeGreaterThan(0.2 * count);
+    expect(expected.length).toBeLessThan(0.85 * count);
+  });
+
+  it.skipIf(golden.length === 0)('gives the recorded lists', async () => {
+    const { batchedNmsAdapter } = await import('../../golden/ops/batched_nms.js');
+    for (const { name, view, file } of golden) {
+      const { keep } = await batchedNmsAdapter.run(view);
+      expect([name, ...(keep as unknown as { data: Int32Array }).data]).toEqual([name, ...file.get(`${name}.out.keep`).data]);
+    }
+  });
+
+  it('keeps the first of equal scores, what overlaps by the threshold, boxes without area, and none of none', async () => {
+    const pair = [[0, 0, 4, 4], [0, 0, 4, 4], [0, 0, 4, 2]]; // prettier-ignore
+    expect(await keep(pair, [0.5, 0.5, 0.4], 0.5)).toEqual([0, 2]);
+    expect(await keep(pair, [0.5, 0.5, 0.4], 0.49)).toEqual([0]);
+    // The IoU 3/10 as float32 lies above 0.3.
+    expect(await keep([[0, 0, 10, 1], [0, 0, 3, 1]], [1, 0.5], 0.3)).toEqual([0]); // prettier-ignore
+    expect(await keep([[0, 0, 10, 1], [0, 0, 3, 1]], [1, 0.5], f(0.3))).toEqual([0, 1]); // prettier-ignore
+    expect(await keep([[1, 1, 1, 1], [1, 1, 1, 1]], [0.1, 0.2], 0)).toEqual([1, 0]); // prettier-ignore
+    expect(await keep([], [], 0.5)).toEqual([]);
+    // Inverted boxes overlap nothing, though their area may count.
+    expect(await keep([[5, 5, 0, 0], [0, 0, 5, 5], [0, 0, 5, 5]], [3, 2, 1], 0)).toEqual([0, 1]); // prettier-ignore
+  });
+
+  it('takes both zeros for one score, tells groups apart, and gives out no more than the best', async () => {
+    const boxes = [[0, 0, 9, 9], [20, 0, 29, 9], [0, 0, 9, 9], [40, 0, 49, 9]]; // prettier-ignore
+    expect(await keep(boxes, [-0, 0, -1, 5], 0.5)).toEqual([3, 0, 1]);
+    expect(await keep(boxes, [-0, 0, -1, 5], 0.5, { groups: [0, 0, 1, 0] })).toEqual([3, 0, 1, 2]);
+    expect(await keep(boxes, [-0, 0, -1, 5], 0.5, { most: 2 })).toEqual([3, 0]);
+    expect(await keep(boxes, [-0, 0, -1, 5], 0.5, { most: 0 })).toEqual([]);
+  });
+
+  it('leaves out rows that are not finite, and does not count them', async () => {
+    const box = [0, 0, 9, 9];
+    const broken = [NaN, 0, 9, 9];
+    expect(await keep([box, broken, box, box, box], [NaN, 9, 1, -Infinity, 2], 0.5)).toEqual([4]);
+    expect(await keep([broken, box], [1, -Infinity], 0.5)).toEqual([]);
+    // 1000 boxes and some padding: moved apart still, so that the group's number times the pitch is lost in float32 and two groups are one.
+    const padding = Array.from({ length: 40 }, () => -Infinity);
+    const boxes = Array.from({ length: 1040 }, (_, i) => [3e6 + 40 * i, 0, 3e6 + 40 * i + 20, 20]);
+    const scores = [...Array.from({ length: 1000 }, (_, i) => 1000 - i), ...padding];
+    const groups = boxes.map((_, i) => (i < 1000 ? 7 * (i % 2) : 0));
+    const [rows, values] = [boxes.slice(0, 1000), scores.slice(0, 1000)];
+    const expected = batchedNmsReference(
+      Float32Array.from(rows.flat()),
+      Float32Array.from(values),
+      Int32Array.from(groups.slice(0, 1000)),
+      0.1,
+    );
+    expect(await keep(boxes, scores, 0.1, { groups })).toEqual(expected);
+  });
+
+  it('says what does not fit', () => {
+    const [boxes, scores] = [tf.zeros<tf.Rank.R2>([2, 4]), tf.zeros<tf.Rank.R1>([2])];
+    const o = { iouThreshold: 0.5 };
+    const three = tf.zeros<tf.Rank.R1>([3]);
+    expect(() => batchedNmsOnDevice(boxes, three, undefined, o)).toThrow('boxes are [2, 4], scores [3]');
+    expect(() => batchedNmsOnDevice(boxes, scores, scores, o)).toThrow('groups are [2] of float32; expected [2] of int32');
+    expect(() => batchedNmsOnDevice(boxes, scores, undefined, { iouThreshold: NaN })).toThrow(ArgumentError);
+    expect(() => batchedNmsOnDevice(boxes, scores, undefined, { ...o, most: -1 })).toThrow('most is -1');
+    tf.dispose([boxes, scores, three]);
+  });
+
+  it.runIf(device === 'webgpu')('says where the GPU has no room, before anything is computed', () => {
+    const { message, newTensors } = refusalOfTooMany();
+    expect(message).toMatch(
+      /^Suppression on webgpu among 200000 boxes needs a matrix of 4769 MiB.*this device has \d+ MiB.*take wasm\.$/,
+    );
+    expect(newTensors).toBe(0);
+  });
+});
+
+describe('nms on the host', () => {
   it('keeps the first of equal scores and suppresses strictly above the threshold', () => {
     // Two equal boxes; the third overlaps the first by exactly one half: 4x4 and 4x2 inside it.
     const boxes = Float32Array.of(0, 0, 4, 4, 0, 0, 4, 4, 0, 0, 4, 2);
@@ -73,7 +160,9 @@ describe('nms', () => {
       fc.property(fc.array(box, { maxLength: 60 }), fc.constantFrom(0, 0.1, 0.3, 0.5, 0.7, 1), (list, threshold) => {
         const boxes = Float32Array.from(list.flatMap(([x, y, w, h]) => [x / 3, y / 3, (x + w) / 3, (y + h) / 3]));
         const scores = Float32Array.from(list, (entry) => entry[4] / 6);
-        expect([...nms(boxes, scores, threshold)]).toEqual(plainNms(boxes, scores, threshold));
+        expect([...nms(boxes, scores, threshold)]).toEqual(
+          batchedNmsReference(boxes, scores, new Int32Array(scores.length), threshold),
+        );
       }),
     );
   });
