@@ -21,6 +21,7 @@ import type { ChooseDetections, RawInstances, RoiProposals } from '../../src/roi
 import { RoiPooler } from '../../src/roi_heads/roi_pooler.js';
 import { type SampledProposals, sampleProposals } from '../../src/roi_heads/sample_proposals.js';
 import type { RoiTrainingOptions } from '../../src/roi_heads/standard_roi_heads.js';
+import { softNmsFromConfig } from '../../src/roi_heads/suppress_detections.js';
 import type { Proposals } from '../../src/rpn/find_top_proposals.js';
 import { Matcher } from '../../src/rpn/matcher.js';
 import type { Trace } from '../../src/rpn/rpn.js';
@@ -114,6 +115,7 @@ export class MncHeads extends RoiHeads {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
+        softNms: softNmsFromConfig(cfg),
       },
       training: {
         sampling: {

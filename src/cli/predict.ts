@@ -20,6 +20,7 @@ interface PredictFlags {
   overlap?: number;
   tta?: boolean;
   ttaSizes?: string;
+  softNms?: string;
   shard?: string;
   offline?: boolean;
   json?: boolean;
@@ -62,6 +63,12 @@ export function register(program: Command): void {
       'look at several sizes of each picture and at their mirror images (TEST.AUG of the config): slower, more exact',
     )
     .option('--tta-sizes <pixels,...>', "with --tta: the short sides (default: the config's TEST.AUG.MIN_SIZES)")
+    .addOption(
+      new Option(
+        '--soft-nms <method>',
+        'scores of overlapping instances of a class decay in the place of the weaker ones being dropped (TEST.SOFT_NMS of the config)',
+      ).choices(['linear', 'gaussian']),
+    )
     .option(
       '--shard <i/n>',
       'only this share of the pictures, counted from 0, or auto (Slurm, Kubernetes, MPI); maskrcnn merge joins',
@@ -80,7 +87,9 @@ async function predict(patterns: readonly string[], flags: PredictFlags): Promis
   const files = await findImages(patterns);
   const { augmentationOverrides, loadPredictor } = await import('./load_predictor.js');
   if (flags.overlap !== undefined && flags.tile === undefined) throw new ArgumentError('--overlap goes with --tile.');
-  const predictor = await loadPredictor(flags, { scoreThreshold: score, overrides: augmentationOverrides(flags) });
+  const overrides = augmentationOverrides(flags);
+  if (flags.softNms !== undefined) overrides.push(`TEST.SOFT_NMS.METHOD=${flags.softNms}`);
+  const predictor = await loadPredictor(flags, { scoreThreshold: score, overrides });
   try {
     return await (flags.shard === undefined
       ? predictAll(predictor, files, flags)

@@ -102,6 +102,14 @@ export const schema = {
     }),
     KEYPOINT_OKS_SIGMAS: floats([], "Keypoint sigmas of the evaluation; empty for COCO's."),
     DETECTIONS_PER_IMAGE: int(100, 'Inference: most detections an image.'),
+    SOFT_NMS: {
+      METHOD: string(
+        '',
+        'Inference: how the scores of detections decay that overlap a better one of their class, in the place of their being dropped; empty for not.',
+        { choices: ['', 'linear', 'gaussian'], own: true },
+      ),
+      SIGMA: float(0.5, 'Inference: width of the gaussian decay, exp(-IoU^2 / SIGMA).', { own: true }),
+    },
     AUG: {
       ENABLED: bool(false, 'Inference on several sizes and flips.'),
       MIN_SIZES: ints([400, 500, 600, 700, 800, 900, 1000, 1100, 1200], 'Their short sides in pixels.'),

@@ -55,7 +55,19 @@ const RULES: Rule[] = [
     ({ TEST, MODEL }) => TEST.AUG.ENABLED && augmentationMisfit(MODEL) !== undefined,
     ({ MODEL }) => augmentationMisfit(MODEL)!,
   ],
+  [
+    'TEST.SOFT_NMS.METHOD',
+    (cfg) => cfg.TEST.SOFT_NMS.METHOD !== '' && softNmsMisfit(cfg) !== undefined,
+    (cfg) => softNmsMisfit(cfg)!,
+  ],
 ];
+
+/** Why the choice of detections is not one in which scores decay. */
+function softNmsMisfit({ MODEL, TEST }: Config): string | undefined {
+  const what = 'scores that decay';
+  if (MODEL.CONVENTIONS === 'matterport') return `${what} with matterport's rules`;
+  return TEST.AUG.ENABLED ? `${what} with several sizes and flips, whose boxes are suppressed together` : undefined;
+}
 
 /** Why a model is not one of Matterport's, whose rules it asks for. */
 function matterportMisfit({

@@ -3,6 +3,7 @@ import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { readBack } from '../ops/read_back.js';
+import { softNmsFromConfig } from '../roi_heads/suppress_detections.js';
 import { AnchorGenerator } from '../rpn/anchor_generator.js';
 import { Box2BoxTransform } from '../rpn/box_transform.js';
 import type { InputImage } from '../structures/image_list.js';
@@ -79,6 +80,7 @@ export class RetinaNet extends MetaArchitecture {
         topKCandidates: retina.TOPK_CANDIDATES_TEST,
         nmsThreshold: retina.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
+        softNms: softNmsFromConfig(cfg),
       },
       training: denseTrainingFromConfig(cfg),
     });

@@ -1,5 +1,5 @@
-import { batchedNms } from '../ops/nms/nms.js';
 import type { Detections, DetectionSelection } from '../roi_heads/fast_rcnn_inference.js';
+import { suppressDetections } from '../roi_heads/suppress_detections.js';
 import type { AnchorGenerator } from '../rpn/anchor_generator.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
 import type { LevelSize } from '../rpn/find_top_proposals.js';
@@ -23,9 +23,9 @@ export function retinaNetInference(
   anchors: AnchorGenerator,
   transform: Box2BoxTransform,
   numClasses: number,
-  { scoreThreshold, topKCandidates, nmsThreshold, topK: limit }: DenseSelection,
+  selection: DenseSelection,
 ): Detections {
-  const threshold = Math.fround(scoreThreshold);
+  const threshold = Math.fround(selection.scoreThreshold);
   const boxes: number[] = [];
   const scores: number[] = [];
   const classes: number[] = [];
@@ -34,7 +34,7 @@ export function retinaNetInference(
   const box = new Float32Array(4);
   for (let level = 0, first = 0; level < levels.length; first += deltas[level++].length / 4) {
     const above = scoresAbove(logits[level], threshold);
-    for (const chosen of topK(above.scores, 0, above.scores.length, topKCandidates)) {
+    for (const chosen of topK(above.scores, 0, above.scores.length, selection.topKCandidates)) {
       const index = above.indices[chosen];
       const place = Math.floor(index / numClasses);
       anchors.anchorAt(level, levels[level].width, place, anchor, 0);
@@ -45,17 +45,15 @@ export function retinaNetInference(
       rows.push(first + place);
     }
   }
-  const all = batchedNms(Float32Array.from(boxes), Float32Array.from(scores), Int32Array.from(classes), nmsThreshold);
-  const keep = limit >= 0 ? all.subarray(0, limit) : all;
+  const keep = suppressDetections(Float32Array.from(boxes), Float32Array.from(scores), Int32Array.from(classes), selection);
   const result = {
-    boxes: new Float32Array(keep.length * 4),
-    scores: new Float32Array(keep.length),
-    classes: new Int32Array(keep.length),
-    rows: new Int32Array(keep.length),
+    boxes: new Float32Array(keep.indices.length * 4),
+    scores: keep.scores,
+    classes: new Int32Array(keep.indices.length),
+    rows: new Int32Array(keep.indices.length),
   };
-  keep.forEach((from, i) => {
+  keep.indices.forEach((from, i) => {
     for (let c = 0; c < 4; c++) result.boxes[i * 4 + c] = boxes[from * 4 + c];
-    result.scores[i] = scores[from];
     result.classes[i] = classes[from];
     result.rows[i] = rows[from];
   });

@@ -29,6 +29,7 @@ import { MaskHead } from './mask_head.js';
 import { type ChooseDetections, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
 import { RoiPooler } from './roi_pooler.js';
 import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
+import { softNmsFromConfig } from './suppress_detections.js';
 
 /** One stage of a cascade. */
 export interface CascadeStage {
@@ -94,6 +95,7 @@ export class CascadeRoiHeads extends RoiHeads {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
+        softNms: softNmsFromConfig(cfg),
       },
       training: {
         sampling: {

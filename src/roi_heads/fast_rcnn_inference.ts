@@ -1,12 +1,7 @@
-import { batchedNms } from '../ops/nms/nms.js';
 import { clipBox, isFiniteBox, isLargerThan } from '../rpn/find_top_proposals.js';
+import { suppressDetections, type SuppressionOptions } from './suppress_detections.js';
 
-export interface DetectionSelection {
-  /** Detections need a score above this. */
-  readonly scoreThreshold: number;
-  readonly nmsThreshold: number;
-  /** Detections per image; -1 keeps all. */
-  readonly topK: number;
+export interface DetectionSelection extends SuppressionOptions {
   /** Boxes with a side of at most this (input pixels, after clipping) are dropped before suppression; all are kept where it is not given. */
   readonly minBoxSize?: number;
 }
@@ -33,8 +28,9 @@ export function fastRcnnInference(
   scores: Float32Array,
   rows: number,
   imageSize: readonly [number, number],
-  { scoreThreshold, nmsThreshold, topK, minBoxSize }: DetectionSelection,
+  selection: DetectionSelection,
 ): Detections {
+  const { scoreThreshold, minBoxSize } = selection;
   const columns = rows === 0 ? 1 : scores.length / rows;
   const boxColumns = rows === 0 ? 4 : boxes.length / rows;
   const threshold = Math.fround(scoreThreshold);
@@ -59,22 +55,20 @@ export function fastRcnnInference(
     candidateClasses[candidates] = label;
     found[candidates++] = candidate;
   }
-  const all = batchedNms(
+  const keep = suppressDetections(
     candidateBoxes.subarray(0, candidates * 4),
     candidateScores.subarray(0, candidates),
     candidateClasses.subarray(0, candidates),
-    nmsThreshold,
+    selection,
   );
-  const keep = topK >= 0 ? all.subarray(0, topK) : all;
   const result = {
-    boxes: new Float32Array(keep.length * 4),
-    scores: new Float32Array(keep.length),
-    classes: new Int32Array(keep.length),
-    rows: new Int32Array(keep.length),
+    boxes: new Float32Array(keep.indices.length * 4),
+    scores: keep.scores,
+    classes: new Int32Array(keep.indices.length),
+    rows: new Int32Array(keep.indices.length),
   };
-  keep.forEach((from, i) => {
+  keep.indices.forEach((from, i) => {
     result.boxes.set(candidateBoxes.subarray(from * 4, from * 4 + 4), i * 4);
-    result.scores[i] = candidateScores[from];
     result.classes[i] = candidateClasses[from];
     result.rows[i] = found[from].finiteRow;
   });

@@ -24,6 +24,7 @@ import { Res5BoxHead } from './res5_box_head.js';
 import { padRegions } from './region_counts.js';
 import { RoiPooler } from './roi_pooler.js';
 import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
+import { softNmsFromConfig } from './suppress_detections.js';
 
 export interface StandardRoiHeadsOptions {
   readonly boxPooler: RoiPooler;
@@ -93,6 +94,7 @@ export class StandardRoiHeads extends RoiHeads {
         scoreThreshold: heads.SCORE_THRESH_TEST,
         nmsThreshold: heads.NMS_THRESH_TEST,
         topK: cfg.TEST.DETECTIONS_PER_IMAGE,
+        softNms: softNmsFromConfig(cfg),
         // torchvision keeps sides from 1e-2 on; this lies between the float32 of that name and the one before it.
         ...(cfg.MODEL.CONVENTIONS === 'torchvision' ? { minBoxSize: 9.999999e-3 } : {}),
       },

@@ -53,6 +53,21 @@ describe('getConfig', () => {
     ]);
   });
 
+  it('lets scores decay where that is one rule, and writes the keys that only we have where they are set', () => {
+    const name = 'COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x';
+    const linear = 'TEST.SOFT_NMS.METHOD=linear';
+    expect(unsupportedSettings(getConfig(name, [linear]))).toEqual([]);
+    expect(unsupportedSettings(getConfig(name, [linear, 'TEST.AUG.ENABLED=True']))).toEqual([
+      'TEST.SOFT_NMS.METHOD: scores that decay with several sizes and flips, whose boxes are suppressed together',
+    ]);
+    expect(unsupportedSettings(getConfig(name, [linear, 'MODEL.CONVENTIONS=matterport']))).toEqual([
+      "TEST.SOFT_NMS.METHOD: scores that decay with matterport's rules",
+    ]);
+    expect(() => getConfig(name, ['TEST.SOFT_NMS.METHOD=cubic'])).toThrow(/TEST.SOFT_NMS.METHOD/);
+    expect(dumpConfig(getConfig(name))).not.toContain('SOFT_NMS');
+    expect(dumpConfig(getConfig(name, [linear]))).toContain('  SOFT_NMS:\n    METHOD: "linear"\n');
+  });
+
   it('names the nearest models for an unknown one', () => {
     const attempt = () => getConfig('COCO-InstanceSegmentation/mask_rcnn_R50_FPN_3x');
     expect(attempt).toThrow(ZooError);

@@ -22,6 +22,19 @@ describe('retinaNetInference', () => {
     expect([...found.rows]).toEqual([0, 0]);
   });
 
+  it('lets scores decay where that is asked for', () => {
+    // The same box at two levels, IoU 1: gone linearly, exp(-2) of it by the gaussian; the other class is left alone.
+    const logits = [Float32Array.of(logit(0.9), logit(0.3)), Float32Array.of(logit(0.8), logit(0.05))];
+    const deltas = [new Float32Array(4), new Float32Array(4)];
+    const find = (method: 'linear' | 'gaussian') =>
+      retinaNetInference(logits, deltas, [one, one], anchors, transform, 2, { ...selection, softNms: { method, sigma: 0.5 } });
+    expect([...find('linear').rows]).toEqual([0, 0]);
+    const { rows, classes, scores } = find('gaussian');
+    expect([...rows]).toEqual([0, 0, 1]);
+    expect([...classes]).toEqual([0, 1, 0]);
+    expect(scores[2]).toBeCloseTo(0.8 * Math.exp(-2), 6);
+  });
+
   it('takes the best candidates of each level, and none below the threshold', () => {
     // Four places in a row, 8 pixels apart: far fewer than half of each other's area is outside, so NMS at 0.99 keeps all that come to it.
     const logits = [Float32Array.of(logit(0.2), logit(0.6), logit(0.4), logit(0.09))];

@@ -15,6 +15,23 @@ describe('fastRcnnInference', () => {
     expect([...found.boxes.subarray(4, 8)]).toEqual([0, 0, 100, 10]);
   });
 
+  it('lets scores decay within a class in the place of dropping, and sorts by what they have become', () => {
+    const boxes = Float32Array.of(0, 0, 10, 10, 0, 0, 10, 5, 40, 0, 50, 10);
+    // One class; the second box has half of the first one's area in common with it.
+    const scores = Float32Array.of(0.9, 0.1, 0.8, 0.2, 0.5, 0.5);
+    const selection = { scoreThreshold: 0.05, nmsThreshold: 0.3, topK: 10 };
+    const find = (method: 'linear' | 'gaussian', rest = {}) =>
+      fastRcnnInference(boxes, scores, 3, [60, 60], { ...selection, softNms: { method, sigma: 0.5 }, ...rest });
+    const linear = find('linear');
+    expect([...linear.scores]).toEqual([scores[0], scores[4], Math.fround(scores[2] / 2)]);
+    expect([...linear.rows]).toEqual([0, 2, 1]);
+    expect([...linear.boxes.subarray(8)]).toEqual([0, 0, 10, 5]);
+    expect([...find('gaussian').scores]).toEqual([scores[0], scores[4], Math.fround(scores[2] * Math.exp(-0.5))]);
+    expect([...find('linear', { topK: 1 }).rows]).toEqual([0]);
+    expect([...find('linear', { scoreThreshold: 0.4 }).rows]).toEqual([0, 2]);
+    expect([...fastRcnnInference(boxes, scores, 3, [60, 60], selection).rows]).toEqual([0, 2]);
+  });
+
   it('answers no proposals with no detections', () => {
     const found = fastRcnnInference(new Float32Array(0), new Float32Array(0), 0, [10, 10], {
       scoreThreshold: 0,

@@ -5,7 +5,6 @@ import { batchedNmsOnDevice, readKept } from '../../../src/ops/nms/batched_nms.j
 import { batchedNms, nms } from '../../../src/ops/nms/nms.js';
 import { readBacks } from '../../../src/ops/read_back.js';
 import { batchedNmsReference } from '../../../src/ops/nms/reference.js';
-import { softNms } from '../../../src/ops/nms/soft_nms.js';
 import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
 import fc from '../../properties.js';
@@ -180,31 +179,5 @@ describe('nms on the host', () => {
     expect(() => nms(new Float32Array(4), new Float32Array(2), 0.5)).toThrow(ArgumentError);
     expect(() => nms(new Float32Array(4), new Float32Array(1), NaN)).toThrow('IoU threshold is NaN');
     expect(() => batchedNms(new Float32Array(4), new Float32Array(1), new Int32Array(2), 0.5)).toThrow('2 groups for 1 boxes');
-  });
-});
-
-describe('softNms', () => {
-  // IoU of the first two is 1/2 (4x4 and 4x2 inside it); the third is apart.
-  const boxes = Float32Array.of(0, 0, 4, 4, 0, 0, 4, 2, 9, 9, 10, 10);
-  const scores = Float32Array.of(0.9, 0.8, 0.6);
-
-  it('decays linearly by 1 - IoU above the threshold', () => {
-    const result = softNms(boxes, scores, { method: 'linear', iouThreshold: 0.3, sigma: 0.5, scoreThreshold: 0.01 });
-    expect([...result.indices]).toEqual([0, 2, 1]);
-    expect(result.scores[2]).toBeCloseTo(0.4, 6);
-  });
-
-  it('decays by a gaussian, and drops what falls below the score threshold', () => {
-    const result = softNms(boxes, scores, { method: 'gaussian', iouThreshold: 0, sigma: 0.5, scoreThreshold: 0.1 });
-    expect(result.scores[2]).toBeCloseTo(0.8 * Math.exp(-0.5), 6);
-    expect([...softNms(boxes, scores, { method: 'linear', iouThreshold: 0.3, sigma: 1, scoreThreshold: 0.5 }).indices]).toEqual([
-      0, 2,
-    ]);
-  });
-
-  it('refuses a sigma that is not positive', () => {
-    expect(() => softNms(boxes, scores, { method: 'gaussian', iouThreshold: 0, sigma: 0, scoreThreshold: 0 })).toThrow(
-      'sigma is 0',
-    );
   });
 });

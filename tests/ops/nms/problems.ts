@@ -3,6 +3,7 @@ import { Random } from '../../../src/data/random.js';
 import { BackendError } from '../../../src/errors.js';
 import { batchedNmsOnDevice, readKept } from '../../../src/ops/nms/batched_nms.js';
 import { batchedNmsReference } from '../../../src/ops/nms/reference.js';
+import type { SoftNmsOptions } from '../../../src/ops/nms/soft_nms.js';
 
 /** Boxes with scores and groups. */
 export interface Boxes {
@@ -102,4 +103,37 @@ export function refusalOfTooMany(): { message: string; newTensors: number } {
   const newTensors = tf.memory().numTensors - before;
   tf.dispose([...inputs]);
   return { message, newTensors };
+}
+
+/** The paper's loop as it stands, every selection reaches all that are left at once. */
+export function plainSoftNms(
+  boxes: Float32Array,
+  scores: Float32Array,
+  groups: Int32Array,
+  o: SoftNmsOptions,
+): [number, number][] {
+  const iou = (i: number, j: number): number => {
+    const side = (k: number): number =>
+      Math.max(0, Math.min(boxes[4 * i + 2 + k], boxes[4 * j + 2 + k]) - Math.max(boxes[4 * i + k], boxes[4 * j + k]));
+    const area = (n: number): number => (boxes[4 * n + 2] - boxes[4 * n]) * (boxes[4 * n + 3] - boxes[4 * n + 1]);
+    const shared = side(0) * side(1);
+    return shared / (area(i) + area(j) - shared);
+  };
+  const current = Float64Array.from(scores);
+  const open = new Set(scores.keys());
+  const chosen: [number, number][] = [];
+  for (;;) {
+    let best = -1;
+    for (const i of open)
+      if (Math.fround(current[i]) > Math.fround(o.scoreThreshold) && (best < 0 || current[i] > current[best])) best = i;
+    if (best < 0) return chosen.slice(0, o.most);
+    open.delete(best);
+    chosen.push([best, Math.fround(current[best])]);
+    for (const i of open) {
+      if (groups[i] !== groups[best]) continue;
+      const overlap = iou(best, i);
+      if (o.method === 'gaussian') current[i] *= Math.exp((-overlap * overlap) / o.sigma);
+      else if (overlap > o.iouThreshold) current[i] *= 1 - overlap;
+    }
+  }
 }
