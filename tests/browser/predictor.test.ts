@@ -237,7 +237,8 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
         return window.api.heldAfterRuns();
       }, device);
       const everywhere = ['multilevelRoiAlign', 'refineRegions', 'groupedConv2d', 'dilatedConv2d', 'groupNorm'];
-      const more = ['selectProposals', ...(device === 'webgpu' ? ['rotatedRoiAlign', 'deformConv2d'] : [])];
+      const onWebgpu = ['rotatedRoiAlign', 'rotatedIouOnDevice', 'batchedRotatedNmsOnDevice', 'deformConv2d'];
+      const more = ['selectProposals', 'batchedNmsOnDevice', ...(device === 'webgpu' ? onWebgpu : [])];
       expect(ran).toEqual(expect.arrayContaining([...everywhere, ...more, 'upsampleBilinear', 'upsampleNearest2x']));
       expect(differences).toEqual([]);
       expect(problems).toEqual([]);

@@ -8,8 +8,11 @@ import { upsampleNearest2x } from '../../src/layers/upsample_nearest.js';
 import { DEFORM_COLUMNS } from '../../src/ops/deform_conv/columns.js';
 import { deformConv2d } from '../../src/ops/deform_conv/deform_conv.js';
 import type { WasmBackend } from '../../src/ops/kernels/wasm_heap.js';
+import { batchedNmsOnDevice } from '../../src/ops/nms/batched_nms.js';
+import { BATCHED_NMS } from '../../src/ops/nms/kernel_names.js';
 import { multilevelRoiAlign } from '../../src/ops/roi_align/multilevel_roi_align.js';
-import { ROTATED_ROI_ALIGN } from '../../src/ops/rotated/kernel_names.js';
+import { batchedRotatedNmsOnDevice, rotatedIouOnDevice } from '../../src/ops/rotated/boxes_on_device.js';
+import { BATCHED_ROTATED_NMS, ROTATED_IOU, ROTATED_ROI_ALIGN } from '../../src/ops/rotated/kernel_names.js';
 import { rotatedRoiAlign } from '../../src/ops/rotated/roi_align.js';
 import { AnchorGenerator } from '../../src/rpn/anchor_generator.js';
 import { Box2BoxTransform } from '../../src/rpn/box_transform.js';
@@ -63,6 +66,26 @@ const OPS: Record<string, Op> = {
           samplingRatio: 2,
         }),
       ),
+  },
+  batchedNmsOnDevice: {
+    kernel: BATCHED_NMS,
+    inputs: () => [noise([60, 4]), noise([60]), tf.zeros([60], 'int32')],
+    run: (boxes, scores, groups) =>
+      batchedNmsOnDevice(boxes as tf.Tensor2D, scores as tf.Tensor1D, groups as tf.Tensor1D, { iouThreshold: 0.3 }),
+    forwardOnly: true,
+  },
+  rotatedIouOnDevice: {
+    kernel: ROTATED_IOU,
+    inputs: () => [noise([9, 5]), noise([7, 5])],
+    run: (a, b) => rotatedIouOnDevice(a as tf.Tensor2D, b as tf.Tensor2D),
+    forwardOnly: true,
+  },
+  batchedRotatedNmsOnDevice: {
+    kernel: BATCHED_ROTATED_NMS,
+    inputs: () => [noise([60, 5]), noise([60])],
+    run: (boxes, scores) =>
+      batchedRotatedNmsOnDevice(boxes as tf.Tensor2D, scores as tf.Tensor1D, undefined, { iouThreshold: 0.3 }),
+    forwardOnly: true,
   },
   deformConv2d: {
     kernel: DEFORM_COLUMNS,

@@ -36,32 +36,39 @@ export function batchedNmsOnDevice(
   boxes: tf.Tensor2D,
   scores: tf.Tensor1D,
   groups: tf.Tensor1D | undefined,
+  options: BatchedNmsOptions,
+): tf.Tensor1D {
+  return suppressOnDevice('NMS', BATCHED_NMS, 4, [boxes, scores, groups], options);
+}
+
+/** Checks what a suppression of boxes of so many numbers is asked, and runs its kernel. @param name in messages */
+export function suppressOnDevice(
+  name: string,
+  kernelName: string,
+  columns: number,
+  [boxes, scores, groups]: readonly [tf.Tensor2D, tf.Tensor1D, tf.Tensor1D | undefined],
   { iouThreshold, most = scores.size }: BatchedNmsOptions,
 ): tf.Tensor1D {
   const count = scores.size;
-  if (scores.rank !== 1 || boxes.rank !== 2 || boxes.shape[0] !== count || boxes.shape[1] !== 4)
+  if (scores.rank !== 1 || boxes.rank !== 2 || boxes.shape[0] !== count || boxes.shape[1] !== columns)
     throw new ArgumentError(
-      `NMS: boxes are [${boxes.shape.join(', ')}], scores [${scores.shape.join(', ')}]; expected [N, 4] and [N].`,
+      `${name}: boxes are [${boxes.shape.join(', ')}], scores [${scores.shape.join(', ')}]; expected [N, ${columns}] and [N].`,
     );
   if (groups && (groups.rank !== 1 || groups.size !== count || groups.dtype !== 'int32'))
     throw new ArgumentError(
-      `NMS: groups are [${groups.shape.join(', ')}] of ${groups.dtype}; expected [${count}] of int32, one for each box.`,
+      `${name}: groups are [${groups.shape.join(', ')}] of ${groups.dtype}; expected [${count}] of int32, one for each box.`,
     );
-  if (!(iouThreshold >= 0)) throw new ArgumentError(`NMS: the IoU threshold is ${iouThreshold}; expected a number from 0 to 1.`);
-  if (!Number.isInteger(most) || most < 0) throw new ArgumentError(`NMS: most is ${most}; expected a whole number from 0 on.`);
+  if (!(iouThreshold >= 0))
+    throw new ArgumentError(`${name}: the IoU threshold is ${iouThreshold}; expected a number from 0 to 1.`);
+  if (!Number.isInteger(most) || most < 0)
+    throw new ArgumentError(`${name}: most is ${most}; expected a whole number from 0 on.`);
   const attributes: BatchedNmsAttributes = { iouThreshold, most: Math.min(most, count) };
   // Neither an empty input nor an empty choice is worth a kernel, and a GPU takes no empty arrays.
   if (attributes.most === 0) return tf.tensor1d([0], 'int32');
-  return tf.tidy(
-    () =>
-      tf
-        .engine()
-        .runKernel(
-          BATCHED_NMS,
-          { boxes, scores, groups: groups ?? tf.zeros([count], 'int32') },
-          attributes as unknown as tf.NamedAttrMap,
-        ) as tf.Tensor1D,
-  );
+  return tf.tidy(() => {
+    const inputs = { boxes, scores, groups: groups ?? tf.zeros([count], 'int32') };
+    return tf.engine().runKernel(kernelName, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor1D;
+  });
 }
 
 /** Reads what a suppression kept, once; disposes of nothing. @param kept [1 + most] as `batchedNmsOnDevice` gives it */

@@ -1,5 +1,5 @@
 /** Boxes with a smaller area overlap nothing. */
-const SMALLEST_AREA = 1e-14;
+export const SMALLEST_AREA = 1e-14;
 
 /** Corners of the box (cx, cy, w, h, degrees) at `at`, around an origin, x and y in turn. */
 function corners(boxes: Float32Array, at: number, originX: number, originY: number, out: Float64Array): void {

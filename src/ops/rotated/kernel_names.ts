@@ -11,3 +11,9 @@ export interface RotatedRoiAlignAttributes extends RotatedRoiAlignOptions {
   /** The map's shape, [N, H, W, C]. */
   shape: number[];
 }
+
+/** Inputs: `a` [A, 5] and `b` [B, 5]; output [A, B]. */
+export const ROTATED_IOU = 'RotatedIou';
+
+/** Inputs: `boxes` [N, 5], `scores` [N], `groups` [N] int32; attributes and output are those of `BatchedNms`. */
+export const BATCHED_ROTATED_NMS = 'BatchedRotatedNms';

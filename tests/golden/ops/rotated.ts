@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { rotatedIou } from '../../../src/ops/rotated/iou.js';
-import { batchedRotatedNms, rotatedNms } from '../../../src/ops/rotated/nms.js';
+import { readKept } from '../../../src/ops/nms/batched_nms.js';
+import { readBack } from '../../../src/ops/read_back.js';
+import { batchedRotatedNmsOnDevice, rotatedIouOnDevice } from '../../../src/ops/rotated/boxes_on_device.js';
 import { rotatedRoiAlign } from '../../../src/ops/rotated/roi_align.js';
 import { toNchw, toNhwc } from '../layout.js';
 import { NOT_YET, Unsupported } from '../unsupported.js';
@@ -11,18 +12,34 @@ export const rotated: OpsAdapter = {
   purpose: 'both',
   async run(view: CaseView): Promise<Record<string, OpsOutput>> {
     if (view.wants('output')) return pool(view);
-    if (view.wants('iou')) {
-      const boxes = view.float32('boxes');
-      const other = view.owns('boxes2') ? view.float32('boxes2') : boxes;
-      return { iou: { shape: [boxes.length / 5, other.length / 5], data: rotatedIou(boxes, other) } };
-    }
+    if (view.wants('iou')) return { iou: await overlaps(view) };
     if (!view.wants('keep')) throw new Unsupported(NOT_YET);
-    const [boxes, scores, threshold] = [view.float32('boxes'), view.float32('scores'), view.required<number>('iou_threshold')];
-    const keep = view.owns('idxs')
-      ? batchedRotatedNms(boxes, scores, Int32Array.from(view.input('idxs').data), threshold)
-      : rotatedNms(boxes, scores, threshold);
-    return { keep: { shape: [keep.length], data: keep } };
+    return { keep: await suppress(view) };
   },
+};
+
+async function overlaps(view: CaseView): Promise<OpsOutput> {
+  const boxes = boxesOf(view, 'boxes');
+  const other = view.owns('boxes2') ? boxesOf(view, 'boxes2') : boxes.clone();
+  const iou = rotatedIouOnDevice(boxes, other);
+  const output = { shape: iou.shape, data: await readBack(iou) };
+  tf.dispose([boxes, other, iou]);
+  return output;
+}
+
+async function suppress(view: CaseView): Promise<OpsOutput> {
+  const [boxes, scores] = [boxesOf(view, 'boxes'), tf.tensor1d(view.float32('scores'))];
+  const groups = view.owns('idxs') ? tf.tensor1d(Int32Array.from(view.input('idxs').data), 'int32') : undefined;
+  const kept = batchedRotatedNmsOnDevice(boxes, scores, groups, { iouThreshold: view.required<number>('iou_threshold') });
+  const keep = await readKept(kept);
+  tf.dispose([boxes, scores, kept]);
+  groups?.dispose();
+  return { shape: [keep.length], data: keep };
+}
+
+const boxesOf = (view: CaseView, name: string): tf.Tensor2D => {
+  const values = view.float32(name);
+  return tf.tensor2d(values, [values.length / 5, 5]);
 };
 
 async function pool(view: CaseView): Promise<Record<string, OpsOutput>> {
