@@ -20,7 +20,7 @@ export interface BatchedNmsOptions {
  *   every step as torchvision's on the CPU, on GPUs too: an IoU of exactly the threshold stays everywhere. Two boxes without area never suppress each other.
  * - Equal scores keep the input's order; both zeros are equal.
  * - Up to 1000 boxes, groups are moved apart by an offset in float32, whose rounding is part of the result; above they are told apart by their numbers.
- * - Rows with a number that is not finite are no boxes: an input may be padded with scores of -Infinity. No boxes: [0 kept].
+ * - Rows with a number that is not finite are no boxes: an input may be padded with scores of -Infinity. No boxes give [0].
  * - cpu, wasm and tensorflow suppress on the host. A GPU forms a matrix of bits, C^2 / 8 bytes for C boxes (50 MB for 20,000) on webgpu, a third more
  *   texels than C^2 / 32 on webgl, and says so where the device cannot hold it. There, products below 1e-38 may count as 0.
  * - Without a gradient.

@@ -3,7 +3,7 @@ import { BATCHED_NMS, type BatchedNmsAttributes } from './kernel_names.js';
 import { batchedNms } from './nms.js';
 
 /** A choice as kernels give it: how many there are, their indices, and -1 up to `most`. */
-export function padKept(kept: Int32Array, most: number): Int32Array {
+function padKept(kept: Int32Array, most: number): Int32Array {
   const given = kept.subarray(0, most);
   const padded = new Int32Array(1 + most).fill(-1);
   padded[0] = given.length;
@@ -12,7 +12,7 @@ export function padKept(kept: Int32Array, most: number): Int32Array {
 }
 
 /** Rows whose numbers are all finite. @param columns of a row of `boxes` */
-export function finiteRows(boxes: Float32Array, scores: Float32Array, columns: number): Int32Array {
+function finiteRows(boxes: Float32Array, scores: Float32Array, columns: number): Int32Array {
   const rows = Int32Array.from(scores.keys());
   return rows.filter((row) => {
     for (let k = row * columns; k < (row + 1) * columns; k++) if (!Number.isFinite(boxes[k])) return false;
@@ -21,7 +21,7 @@ export function finiteRows(boxes: Float32Array, scores: Float32Array, columns: n
 }
 
 /** Suppression among the rows that are finite. @param suppress gives the kept of the boxes, scores and groups that it gets */
-export function suppressFinite(
+function suppressFinite(
   [boxes, scores, groups]: readonly [Float32Array, Float32Array, Int32Array],
   columns: number,
   suppress: (boxes: Float32Array, scores: Float32Array, groups: Int32Array) => Int32Array,
