@@ -26,6 +26,7 @@ export default defineConfig(({ mode }) => ({
     minWorkers: 1,
     include: INCLUDED[mode] ?? ['tests/**/*.test.ts'],
     exclude: mode === 'browser' ? [] : ['tests/browser/**'],
+    globalSetup: mode === 'browser' ? ['tests/browser/site_folder.ts'] : [],
     // Browsers compute on a driver in software, which needs all of the processor.
     testTimeout: mode === 'test' ? 240_000 : 600_000,
     hookTimeout: mode === 'browser' ? 600_000 : 240_000,

@@ -30,8 +30,8 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
 
   it('bundles without configuration: no Node modules, a worker, the WebAssembly files', () => {
     expect(site.warnings.filter((warning) => !/Some chunks are larger than 500 kB/.test(warning))).toEqual([]);
-    expect(site.assets.filter((name) => name.endsWith('.wasm')).length).toBe(3);
-    expect(site.assets.some((name) => /^worker-.*\.js$/.test(name))).toBe(true);
+    expect(site.assets.filter((name) => name.endsWith('.wasm')).length).toBe(2);
+    for (const name of ['worker', 'kernel_thread']) expect(site.assets.some((asset) => asset.startsWith(`${name}-`))).toBe(true);
   });
 
   describe.each(['wasm', 'webgl', 'webgpu'] as const)('%s', (device) => {

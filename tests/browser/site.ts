@@ -1,7 +1,6 @@
-import { createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -26,12 +25,24 @@ export interface Site {
   assets: string[];
   /** What the bundler warned of. */
   warnings: string[];
+  /** The paths that were asked for until now. */
+  requested: string[];
   close(): Promise<void>;
 }
 
-/** Bundles a page with Vite as it comes, and serves it with the repository's files under `/files/` and the golden numbers under `/golden/`. */
-export async function serveBuilt(root: string, options: { golden?: string | undefined } = {}): Promise<Site> {
-  const folder = mkdtempSync(join(tmpdir(), 'maskrcnn-site-'));
+interface Bundle {
+  folder: string;
+  warnings: string[];
+}
+
+/** Where the bundles of a run lie, so that its files share them (site_folder.ts). */
+const sites = process.env.MASKRCNN_TEST_SITES!;
+
+/** Bundles a page with Vite as it comes, once. */
+async function bundle(root: string): Promise<Bundle> {
+  const folder = join(sites, root.replaceAll('/', '_'));
+  const record = `${folder}.json`;
+  if (existsSync(record)) return { folder, warnings: JSON.parse(readFileSync(record, 'utf8')) as string[] };
   const warnings: string[] = [];
   await build({
     root: join(repository, root),
@@ -48,8 +59,25 @@ export async function serveBuilt(root: string, options: { golden?: string | unde
       hasWarned: false,
     },
   });
+  writeFileSync(record, JSON.stringify(warnings));
+  return { folder, warnings };
+}
+
+export interface SiteOptions {
+  golden?: string | undefined;
+  /** Whether its pages may share memory between threads. */
+  isolated?: boolean;
+}
+
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
+/** Bundles a page with Vite, and serves it with the repository's files under `/files/` and the golden numbers under `/golden/`. */
+export async function serveBuilt(root: string, options: SiteOptions = {}): Promise<Site> {
+  const { folder, warnings } = await bundle(root);
+  const requested: string[] = [];
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
+    requested.push(path);
     const [, first] = path.split('/');
     const file =
       first === 'files'
@@ -61,6 +89,9 @@ export async function serveBuilt(root: string, options: { golden?: string | unde
     response.writeHead(200, {
       'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
       'content-length': statSync(file).size,
+      // So that a page asks for everything that it takes.
+      'cache-control': 'no-store',
+      ...(options.isolated && ISOLATED),
     });
     createReadStream(file).pipe(response);
   });
@@ -70,10 +101,10 @@ export async function serveBuilt(root: string, options: { golden?: string | unde
     folder,
     assets: readdirSync(join(folder, 'assets')),
     warnings,
+    requested,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -8,6 +8,8 @@ const ALIGNMENT = 64;
 export interface ThreadedKernels {
   firstFree(): number;
   ready(): number;
+  serve(slot: number): void;
+  stayAwake(): void;
   filterOnThreads(filter: number, u: number, channels: number, outs: number, step: number): void;
   tilesOnThreads(
     x: number,
@@ -150,8 +152,19 @@ export class KernelThreads {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 16384, shared: true });
     const module = compile(THREADED_KERNELS_BASE64);
     const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as ThreadedKernels;
+    if (!maySleep()) kernels.stayAwake();
     const threads = Array.from({ length: this.helpers }, (_, i) => this.start({ module, memory, slot: i + 1 }));
     this.started = { memory, kernels, threads };
+  }
+}
+
+/** Whether this thread may wait for others: a page's own may not. */
+function maySleep(): boolean {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
+    return true;
+  } catch {
+    return false;
   }
 }
 

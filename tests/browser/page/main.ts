@@ -12,6 +12,10 @@ import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../o
 import { compareChoice } from '../../rpn/proposal_problems.js';
 import { readBacks } from '../../../src/ops/read_back.js';
 import { heldAround, OP_NAMES } from '../../ops/memory_problems.js';
+import { groupedConv2d } from '../../../src/layers/grouped_conv2d.js';
+import { giveThreads, threadsOf } from '../../../src/ops/kernels/kernel_threads.js';
+import { wasmHeap, type WasmBackend } from '../../../src/ops/kernels/wasm_heap.js';
+import { maxDifference } from '../../ops/max_difference.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
 
 const ADAPTERS: Record<string, OpsAdapter> = {
@@ -97,19 +101,95 @@ async function countReads(run: () => Promise<unknown>): Promise<{ library: numbe
   return { library: readBacks.count - before, ...counts };
 }
 
+/** Waits until all threads of the wasm device take part; nobody else does. @returns how many, the page's own included */
+async function awaitThreads(): Promise<number> {
+  const threads = threadsOf(tf.backend());
+  for (let wait = 0; threads && threads.count(1e9) < threads.most && wait < 2000; wait++)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  return threads?.count(1e9) ?? 1;
+}
+
+/** Numbers from -1 to 1 without a pattern that a kernel could profit from. */
+function ramp(...shape: number[]): tf.Tensor {
+  return tf.tidy(() =>
+    tf.tensor(
+      Float32Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => ((i * 37) % 101) / 50 - 1),
+      shape,
+    ),
+  );
+}
+
+/** A convolution by Winograd, a grouped one, and a product of matrices, each large enough to be shared among threads; and regions of a map. */
+async function hostKernels(): Promise<Record<string, Float32Array>> {
+  const found = tf.tidy(() => {
+    const map = ramp(1, 64, 64, 64) as tf.Tensor4D;
+    const rois = tf.tensor2d(Array.from({ length: 9 }, (_, i) => [0, i, 2 * i, 12 + i, 9 + 3 * i]));
+    const pooling = { outputSize: [7, 7] as [number, number], spatialScales: [1], samplingRatio: 0, aligned: true };
+    return {
+      winograd: tf.conv2d(map, ramp(3, 3, 64, 64) as tf.Tensor4D, 1, 'same'),
+      grouped: groupedConv2d(map, ramp(3, 3, 16, 64) as tf.Tensor4D, 4, 1, 'same'),
+      product: tf.matMul(ramp(600, 256), ramp(256, 256)),
+      regions: multilevelRoiAlign([map], rois, new Int32Array(9), pooling),
+    } as Record<string, tf.Tensor>;
+  });
+  const values: Record<string, Float32Array> = {};
+  for (const [name, tensor] of Object.entries(found)) values[name] = (await tensor.data()) as Float32Array;
+  tf.dispose(found);
+  return values;
+}
+
+/** What several threads of wasm compute, against one thread and against plain JavaScript: largest differences. */
+async function compareThreads(): Promise<{ threads: number; ownHeap: boolean; fromOne: number; fromPlain: number }> {
+  await library.startBackend('wasm');
+  const threads = await awaitThreads();
+  const shared = await hostKernels();
+  giveThreads(tf.backend(), undefined);
+  const alone = await hostKernels();
+  const ownHeap = wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined;
+  await library.startBackend('cpu');
+  const plain = await hostKernels();
+  await library.startBackend('wasm');
+  const names = Object.keys(shared);
+  return {
+    threads,
+    ownHeap,
+    fromOne: Math.max(...names.map((name) => maxDifference(shared[name], alone[name]))),
+    fromPlain: Math.max(...names.map((name) => maxDifference(alone[name], plain[name]))),
+  };
+}
+
+/** Gradients of a convolution's map and filter and of a pooling whose windows may be negative throughout, as training takes them. */
+async function gradients(): Promise<Record<string, number[]>> {
+  const [map, filter, above] = [ramp(2, 9, 8, 5), ramp(3, 3, 5, 6), ramp(2, 5, 4, 6)];
+  const convolved = tf.grads((x: tf.Tensor, w: tf.Tensor) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 2, 'same'));
+  const [byMap, byFilter] = convolved([map, filter], above);
+  const below = tf.sub(map, 2);
+  const byPooled = tf.grad((x: tf.Tensor) => tf.maxPool(x as tf.Tensor4D, 3, 2, 'valid'))(below);
+  const byGathered = tf.grad((x: tf.Tensor) => tf.gather(x, [1, 0, 1]))(map);
+  const tensors = { byMap, byFilter, byPooled, byGathered };
+  const values: Record<string, number[]> = {};
+  for (const [name, tensor] of Object.entries(tensors)) values[name] = [...(await tensor.data())];
+  tf.dispose([map, filter, above, below, tensors]);
+  return values;
+}
+
 /** What the tests call in the page. */
 const api = {
   tf,
   ...library,
+  awaitThreads,
+  compareThreads,
   compareChoice,
   compareDeviceRegions,
   compareWithLoops,
   compareManyMaps,
   countReads,
   goldenOps,
+  gradients,
   held,
   heldAfterRuns,
   keptOf,
+  maxDifference,
   poolOnce,
   refusalOfTooMany,
 };

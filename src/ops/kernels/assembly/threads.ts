@@ -21,8 +21,16 @@ const TILES = 1;
 const PACK = 2;
 const PRODUCTS = 3;
 
+/** Whether the caller may sleep until the others are done. */
+let sleeps = true;
+
 export function firstFree(): usize {
   return 512;
+}
+
+/** For callers that may not sleep: a page's own thread, which would trap. They look again and again, for as long as one part takes. */
+export function stayAwake(): void {
+  sleeps = false;
 }
 
 /** How many threads besides the caller's serve. */
@@ -157,7 +165,7 @@ function share(kernel: i32, parts: i32): void {
   while (true) {
     const active = atomic.load<i32>(ACTIVE);
     if (active == 0) return;
-    atomic.wait<i32>(ACTIVE, active, -1);
+    if (sleeps) atomic.wait<i32>(ACTIVE, active, -1);
   }
 }
 

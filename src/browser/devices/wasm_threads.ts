@@ -1,0 +1,19 @@
+import type { StartThread } from '../../ops/kernels/kernel_threads.js';
+
+/** Copying for the threads is one thread's work: beyond so many there is little to gain. */
+const MOST = 8;
+
+/** Threads for a page or worker: one for each processor, at most 8, where memory can be shared (a page that is cross-origin isolated), else 1. */
+export function threadCount(): number {
+  if (!globalThis.crossOriginIsolated || typeof Worker === 'undefined') return 1;
+  return Math.min(MOST, navigator.hardwareConcurrency || 1);
+}
+
+/** Starts a thread of a page or worker, which ends with it. */
+export const startThread: StartThread = (task) => {
+  const worker = new Worker(new URL('./kernel_thread.js', import.meta.url), { type: 'module', name: 'maskrcnn-kernels' });
+  // A script that does not arrive, or a machine that gives no thread: what has not started takes no part.
+  worker.addEventListener('error', (event) => event.preventDefault());
+  worker.postMessage(task);
+  return worker;
+};
