@@ -31,10 +31,19 @@ export async function readInput(input: ImageInput, options: { maxPixels?: number
   return readDrawable(input, describeDrawable(input), options.maxPixels);
 }
 
+/** An input that can be handed to a worker. */
+export interface TransferableInput {
+  readonly input: Blob | ArrayBuffer | Uint8Array | string | ImageBitmap | VideoFrame | RawPixels;
+  readonly transfer: Transferable[];
+}
+
+/** Gives back at once what frames and bitmaps hold. Closing one twice, or one that was handed over, does nothing. */
+export function closeAll(inputs: readonly unknown[]): void {
+  for (const input of inputs) if (typeof input === 'object' && input && 'close' in input) (input as ImageBitmap).close();
+}
+
 /** An input as something that a worker can be given: elements become bitmaps, everything else is passed on. */
-export async function transferableInput(
-  input: ImageInput,
-): Promise<{ input: Blob | ArrayBuffer | Uint8Array | string | ImageBitmap | VideoFrame | RawPixels; transfer: Transferable[] }> {
+export async function transferableInput(input: ImageInput): Promise<TransferableInput> {
   if (input instanceof tf.Tensor) {
     const { data, width, height } = await fromTensor(input);
     return { input: { data, width, height }, transfer: [data.buffer as ArrayBuffer] };

@@ -11,11 +11,14 @@ export { CanvasDrawing } from './canvas_drawing.js';
 export { type DrawableImage, type ImageInput } from './image_input.js';
 export { type FileSource, type LoadModelOptions, type ModelFiles, type ModelSource } from './load_model.js';
 export { type PredictOptions } from '../engine/predictor_core.js';
+export { type GivenBox } from '../engine/given_boxes.js';
+export { type FeatureLevel, ImageFeatures } from '../engine/image_features.js';
 export { type RawPixels } from '../engine/pixel_input.js';
 export {
   type BoxXyxy,
   type CocoResult,
   type Instance,
+  type Keypoint,
   type PixelResults,
   type StageMilliseconds,
 } from '../structures/detected_instances.js';

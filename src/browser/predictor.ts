@@ -53,7 +53,8 @@ export class Predictor extends PredictorCore<ImageInput, Prediction> {
   ): Promise<Predictor> {
     const backend = await startBackend(options.device ?? 'auto', starters);
     const overrides = [...(options.overrides ?? [])];
-    if (options.scoreThreshold !== undefined) overrides.push(`MODEL.ROI_HEADS.SCORE_THRESH_TEST=${options.scoreThreshold}`);
+    if (options.scoreThreshold !== undefined)
+      for (const head of ['ROI_HEADS', 'RETINANET']) overrides.push(`MODEL.${head}.SCORE_THRESH_TEST=${options.scoreThreshold}`);
     return new Predictor(await loadModel(source, { ...options, overrides }), backend);
   }
 

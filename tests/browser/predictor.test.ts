@@ -352,57 +352,6 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
     });
   });
 
-  describe('a worker', () => {
-    it('finds the same, takes transferred frames, and says what is wrong in the same words', async () => {
-      const browser = await launch('webgl');
-      const { page, problems } = await openPage(browser, site.url);
-      const answer = await page.evaluate(
-        async ([model, picture]) => {
-          const { PredictorWorker } = window.api;
-          const steps: number[] = [];
-          const worker = await PredictorWorker.load(model, { device: 'auto', onProgress: (received) => steps.push(received) });
-          const blob = await (await fetch(picture)).blob();
-          const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none' });
-          const empty = (await worker.memory()).numTensors;
-          const found = await worker.predict(bitmap);
-          const fault = await worker.predict(new File(['no picture'], 'notes.txt')).catch((error: Error) => error);
-          const aborted = await worker.predict(blob, { signal: AbortSignal.timeout(0) }).catch((error: Error) => error.name);
-          const tensors = (await worker.memory()).numTensors;
-          const { backend } = worker;
-          worker.dispose();
-          const late = await worker.predict(blob).catch((error: Error) => error.message);
-          const wrong = await PredictorWorker.load('/files/nowhere/', { device: 'cpu' }).catch((error: Error) => error);
-          return {
-            backend,
-            steps,
-            left: [bitmap.width, tensors - empty],
-            fault: fault instanceof window.api.ImageError && fault.message,
-            aborted,
-            late,
-            wrong: wrong instanceof window.api.ConfigError && wrong.message,
-            result: {
-              boxes: found.instances.flatMap(({ box }) => [...box]),
-              scores: found.instances.map(({ score }) => score),
-              classes: found.instances.map(({ classIndex }) => classIndex),
-              masks: found.toCoco({ imageId: 1 }).map(({ segmentation }) => segmentation!),
-            },
-          };
-        },
-        [MODEL, PICTURE] as const,
-      );
-      expect(differences(answer.result)).toEqual([]);
-      expect(answer.backend.device).toBe('wasm');
-      expect(answer.backend.skipped.map(({ device }) => device)).toEqual(['webgpu', 'webgl']);
-      expect(answer.steps.at(-1)).toBeGreaterThan(100_000);
-      expect(answer.left).toEqual([0, 0]);
-      expect(answer.fault).toMatch(/'notes.txt' is not an image that this browser can read/);
-      expect(answer.aborted).toBe('TimeoutError');
-      expect(answer.late).toMatch(/was disposed/);
-      expect(answer.wrong).toMatch(/nowhere\/config.yaml: the server answered 404/);
-      expect(problems.filter((problem) => !/404/.test(problem))).toEqual([]);
-    });
-  });
-
   describe('a lost WebGL context', () => {
     it('is a clear error, at once, and a new predictor works', async () => {
       const browser = await launch('webgl');

@@ -1,12 +1,23 @@
 import type { BackendInfo } from '../../backends/device.js';
 import { publishedName } from '../../config/published.js';
+import type { Config } from '../../config/schema.js';
+import type { LoadReport } from '../../checkpoint/load.js';
+import type { GivenBox } from '../../engine/given_boxes.js';
 import type { PredictOptions } from '../../engine/predictor_core.js';
 import { BackendError } from '../../errors.js';
-import { type ImageInput, transferableInput } from '../image_input.js';
+import { closeAll, type ImageInput, type TransferableInput, transferableInput } from '../image_input.js';
 import type { FileSource, ModelSource } from '../load_model.js';
 import { Prediction } from '../prediction.js';
 import type { PredictorOptions } from '../predictor.js';
-import { type Answer, type DeviceMemory, fromPlain, type LoadedInfo, type Request, revive } from './protocol.js';
+import {
+  type Answer,
+  type DeviceMemory,
+  fromPlain,
+  type LoadedInfo,
+  type PlainPrediction,
+  type Request,
+  revive,
+} from './protocol.js';
 
 type RequestBody = Request extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never;
 
@@ -18,7 +29,8 @@ interface Pending {
 
 /**
  * A predictor in a Web Worker: decoding, inference and post-processing leave the page's thread free.
- * Pictures and results cross by transfer. `ImageBitmap` and `VideoFrame` inputs are handed over and closed; give a clone to keep one.
+ * Pictures and results cross by transfer. `ImageBitmap` and `VideoFrame` inputs are handed over and closed, whatever comes of them; give a clone to keep
+ * one. It has what `Predictor` has but for `features`, whose tensors cannot leave their thread.
  *
  * @example
  * ```ts
@@ -29,6 +41,7 @@ interface Pending {
 export class PredictorWorker {
   private readonly pending = new Map<number, Pending>();
   private nextId = 0;
+  private atWork = 0;
   private ended: Error | undefined;
   private info!: LoadedInfo;
 
@@ -36,12 +49,9 @@ export class PredictorWorker {
     worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => this.receive(data));
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.end(
-        new BackendError(
-          `The worker ended: ${event.message || 'its script could not be loaded'}. Dispose of this predictor and load a new one.`,
-        ),
-      );
+      this.fail(event.message || 'its script could not be loaded');
     });
+    worker.addEventListener('messageerror', () => this.fail('an answer could not be read'));
   }
 
   /**
@@ -75,28 +85,47 @@ export class PredictorWorker {
     return this.info.backend.device;
   }
 
+  get config(): Config {
+    return this.info.config;
+  }
+
   get classNames(): readonly string[] {
     return this.info.classNames;
   }
 
-  /** Whether a picture is being worked on: who shows live pictures drops frames while it is true. */
+  /** By number; empty for models without keypoints. */
+  get keypointNames(): readonly string[] {
+    return this.info.keypointNames;
+  }
+
+  /** By semantic class, the first is all things; empty for models without a semantic branch. */
+  get semanticClassNames(): readonly string[] {
+    return this.info.semanticClassNames;
+  }
+
+  /** What became of every tensor of the weight file. */
+  get loadReport(): LoadReport {
+    return this.info.loadReport;
+  }
+
+  /** Whether something is being worked on, from the call on: who shows live pictures drops frames while it is true. */
   get busy(): boolean {
-    return this.pending.size > 0;
+    return this.atWork > 0;
   }
 
   /** @returns the instances of one picture, best first, in the frame of the picture */
-  async predict(input: ImageInput, options: PredictOptions = {}): Promise<Prediction> {
-    options.signal?.throwIfAborted();
-    const ready = await transferableInput(input);
-    const answer = await this.request(
-      { kind: 'predict', input: ready.input, maxPixels: options.maxPixels },
-      ready.transfer,
-      options.signal ? { signal: options.signal } : {},
-    );
-    const { prediction } = answer as Extract<Answer, { kind: 'predicted' }>;
-    const { image, times, pixels } = prediction;
-    const instances = fromPlain(prediction);
-    return new Prediction(instances, image, times, pixels.panoptic ? { ...pixels, things: instances } : pixels);
+  async predict(input: ImageInput, options?: PredictOptions): Promise<Prediction>;
+  /** @returns the instances of several pictures, computed as one batch */
+  async predict(input: readonly ImageInput[], options?: PredictOptions): Promise<Prediction[]>;
+  async predict(input: ImageInput | readonly ImageInput[], options: PredictOptions = {}): Promise<Prediction | Prediction[]> {
+    if (Array.isArray(input)) return this.predictBatch(input as readonly ImageInput[], options);
+    return (await this.predictBatch([input as ImageInput], options))[0];
+  }
+
+  /** As `Predictor.predictGiven`: masks, keypoints and classes for boxes that the caller gives. */
+  async predictGiven(input: ImageInput, given: readonly GivenBox[], options: PredictOptions = {}): Promise<Prediction> {
+    const body = { kind: 'predict given', given: [...given], maxPixels: options.maxPixels } as const;
+    return (await this.requestOn([input], ([ready]) => ({ ...body, input: ready }), options))[0];
   }
 
   /** As `Predictor.warmUp`. */
@@ -118,32 +147,59 @@ export class PredictorWorker {
     this.dispose();
   }
 
-  private request(
+  private predictBatch(inputs: readonly ImageInput[], options: PredictOptions): Promise<Prediction[]> {
+    return this.requestOn(inputs, (ready) => ({ kind: 'predict', inputs: ready, maxPixels: options.maxPixels }), options);
+  }
+
+  /** Hands pictures over, with what is asked about them. */
+  private async requestOn(
+    inputs: readonly ImageInput[],
+    bodyOf: (ready: ImageInput[]) => RequestBody,
+    { signal }: PredictOptions,
+  ): Promise<Prediction[]> {
+    this.atWork++;
+    const made: unknown[] = [...inputs];
+    try {
+      signal?.throwIfAborted();
+      const ready: TransferableInput[] = [];
+      for (const input of inputs) {
+        ready.push(await transferableInput(input));
+        made.push(ready.at(-1)!.input);
+      }
+      signal?.throwIfAborted();
+      const transfer = [...new Set(ready.flatMap((it) => it.transfer))];
+      const answer = await this.request(bodyOf(ready.map((it) => it.input)), transfer, signal ? { signal } : {});
+      return (answer as Extract<Answer, { kind: 'predicted' }>).predictions.map(predictionOf);
+    } finally {
+      closeAll(made);
+      this.atWork--;
+    }
+  }
+
+  private async request(
     body: RequestBody,
     transfer: Transferable[],
     options: { signal?: AbortSignal; onProgress?: PredictorOptions['onProgress'] },
   ): Promise<Answer> {
-    if (this.ended) return Promise.reject(this.ended);
+    if (this.ended) throw this.ended;
     const { signal, onProgress } = options;
     const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.worker.postMessage({ id, kind: 'abort' } satisfies Request);
-        settle();
-        reject(signal!.reason);
-      };
-      const settle = (): void => {
-        this.pending.delete(id);
-        signal?.removeEventListener('abort', onAbort);
-      };
-      signal?.addEventListener('abort', onAbort);
-      this.pending.set(id, {
-        resolve: (answer) => (settle(), resolve(answer)),
-        reject: (error) => (settle(), reject(error)),
-        onProgress,
+    const onAbort = (): void => {
+      this.worker.postMessage({ id, kind: 'abort' } satisfies Request);
+      this.pending.get(id)?.reject(signal!.reason as Error);
+    };
+    this.atWork++;
+    try {
+      return await new Promise((resolve, reject) => {
+        signal?.addEventListener('abort', onAbort);
+        this.pending.set(id, { resolve, reject, onProgress });
+        this.worker.postMessage({ ...body, id }, transfer);
       });
-      this.worker.postMessage({ ...body, id }, transfer);
-    });
+    } finally {
+      this.pending.delete(id);
+      signal?.removeEventListener('abort', onAbort);
+      this.atWork--;
+    }
   }
 
   private receive(answer: Answer): void {
@@ -154,12 +210,23 @@ export class PredictorWorker {
     else pending.resolve(answer);
   }
 
+  private fail(cause: string): void {
+    this.end(new BackendError(`The worker ended: ${cause}. Dispose of this predictor and load a new one.`));
+  }
+
   private end(reason: Error): void {
     if (this.ended) return;
     this.ended = reason;
     this.worker.terminate();
     for (const { reject } of [...this.pending.values()]) reject(reason);
   }
+}
+
+/** What a worker found, with the methods that do not cross. */
+function predictionOf(plain: PlainPrediction): Prediction {
+  const { image, times, pixels } = plain;
+  const instances = fromPlain(plain);
+  return new Prediction(instances, image, times, pixels.panoptic ? { ...pixels, things: instances } : pixels);
 }
 
 /** Addresses are relative to the page; the worker's own address is another one. */

@@ -1,5 +1,8 @@
 import type { BackendInfo } from '../../backends/device.js';
+import type { LoadReport } from '../../checkpoint/load.js';
+import type { Config } from '../../config/schema.js';
 import type { Image } from '../../data/image_io/pixel_formats.js';
+import type { GivenBox } from '../../engine/given_boxes.js';
 import * as errors from '../../errors.js';
 import { InstanceMask } from '../../structures/masks/lazy_mask.js';
 import type { DetectedInstances, Instance, PixelResults, StageMilliseconds } from '../../structures/detected_instances.js';
@@ -10,7 +13,8 @@ import type { PredictorOptions } from '../predictor.js';
 /** What the page asks of the worker. Every request but `abort` is answered under its number. */
 export type Request =
   | { id: number; kind: 'load'; source: ModelSource; options: Omit<PredictorOptions, 'onProgress' | 'signal'> }
-  | { id: number; kind: 'predict'; input: ImageInput; maxPixels: number | undefined }
+  | { id: number; kind: 'predict'; inputs: readonly ImageInput[]; maxPixels: number | undefined }
+  | { id: number; kind: 'predict given'; input: ImageInput; given: readonly GivenBox[]; maxPixels: number | undefined }
   | { id: number; kind: 'warm up'; size: { height: number; width: number } | undefined }
   | { id: number; kind: 'memory' }
   | { id: number; kind: 'abort' };
@@ -35,15 +39,20 @@ export interface DeviceMemory {
   numBytes: number;
 }
 
+/** What is told of a model that was loaded. */
 export interface LoadedInfo {
   backend: BackendInfo;
+  config: Config;
   classNames: readonly string[];
+  keypointNames: readonly string[];
+  semanticClassNames: readonly string[];
+  loadReport: LoadReport;
 }
 
 export type Answer =
   | { id: number; kind: 'progress'; received: number; total: number | undefined }
   | { id: number; kind: 'loaded'; info: LoadedInfo }
-  | { id: number; kind: 'predicted'; prediction: PlainPrediction }
+  | { id: number; kind: 'predicted'; predictions: PlainPrediction[] }
   | { id: number; kind: 'warm' }
   | { id: number; kind: 'memory'; memory: DeviceMemory }
   | { id: number; kind: 'failed'; name: string; message: string };

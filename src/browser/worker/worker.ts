@@ -5,8 +5,10 @@ import { startCpu } from '../../backends/cpu.js';
 import { startWasm } from '../devices/wasm.js';
 import { startWebgl } from '../devices/webgl.js';
 import { startWebgpu } from '../devices/webgpu.js';
+import { closeAll, type ImageInput } from '../image_input.js';
 import type { DeviceStarters } from '../devices/start_device.js';
 import { Predictor } from '../predictor.js';
+import type { Prediction } from '../prediction.js';
 import { type Answer, type Request, toPlain } from './protocol.js';
 
 const starters: DeviceStarters = { webgpu: startWebgpu, webgl: startWebgl, wasm: startWasm, cpu: startCpu };
@@ -20,6 +22,11 @@ scope.addEventListener('message', ({ data: request }: MessageEvent<Request>) => 
   if (request.kind === 'abort') return aborts.get(request.id)?.abort();
   aborts.set(request.id, new AbortController());
   last = last.then(() => handle(request)).finally(() => aborts.delete(request.id));
+});
+
+// Nobody knows which request it was: the page hears of the error and ends this worker.
+scope.addEventListener('messageerror', () => {
+  throw new Error('a request could not be read');
 });
 
 async function handle(request: Exclude<Request, { kind: 'abort' }>): Promise<void> {
@@ -41,18 +48,19 @@ async function answerTo(request: Exclude<Request, { kind: 'abort' }>, signal: Ab
       const onProgress = (received: number, total: number | undefined): void =>
         scope.postMessage({ id, kind: 'progress', received, total } satisfies Answer);
       predictor = await Predictor.loadWith(starters, request.source, { ...request.options, onProgress, signal });
-      return [{ id, kind: 'loaded', info: { backend: predictor.backend, classNames: predictor.classNames } }, []];
+      const { backend, config, classNames, keypointNames, semanticClassNames, loadReport } = predictor;
+      return [{ id, kind: 'loaded', info: { backend, config, classNames, keypointNames, semanticClassNames, loadReport } }, []];
     }
     case 'predict': {
-      const { input, maxPixels } = request;
-      try {
-        const found = await predictor!.predict(input, { signal, ...(maxPixels === undefined ? {} : { maxPixels }) });
-        const prediction = toPlain(found);
-        const buffers = [prediction.image.data.buffer, prediction.masks?.probabilities.buffer];
-        return [{ id, kind: 'predicted', prediction }, buffers.filter((buffer) => buffer instanceof ArrayBuffer)];
-      } finally {
-        if (typeof input === 'object' && 'close' in input) input.close();
-      }
+      const { inputs, maxPixels } = request;
+      return predicted(id, inputs, () =>
+        predictor!.predict(inputs, { signal, ...(maxPixels === undefined ? {} : { maxPixels }) }),
+      );
+    }
+    case 'predict given': {
+      const { input, given, maxPixels } = request;
+      const options = { signal, ...(maxPixels === undefined ? {} : { maxPixels }) };
+      return predicted(id, [input], async () => [await predictor!.predictGiven(input, given, options)]);
     }
     case 'warm up': {
       await predictor!.warmUp(request.size);
@@ -62,5 +70,20 @@ async function answerTo(request: Exclude<Request, { kind: 'abort' }>, signal: Ab
       const { numTensors, numBytes } = tf.memory();
       return [{ id, kind: 'memory', memory: { numTensors, numBytes } }, []];
     }
+  }
+}
+
+/** The answer to pictures, whose frames are closed whatever comes of them. */
+async function predicted(
+  id: number,
+  inputs: readonly ImageInput[],
+  run: () => Promise<Prediction[]>,
+): Promise<[Answer, Transferable[]]> {
+  try {
+    const predictions = (await run()).map(toPlain);
+    const buffers = predictions.flatMap(({ image, masks }) => [image.data.buffer, masks?.probabilities.buffer]);
+    return [{ id, kind: 'predicted', predictions }, [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer)];
+  } finally {
+    closeAll(inputs);
   }
 }
