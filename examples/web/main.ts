@@ -1,14 +1,25 @@
-import { type Device, type ModelFiles, type Prediction, publishedConfigNames } from '../../src/browser/index.js';
-import { listInstances, markRow, save, say, showProgress, showTimes } from './panel.js';
+import {
+  BackendError,
+  type Device,
+  ImageError,
+  type ModelFiles,
+  type Prediction,
+  publishedConfigNames,
+} from '../../src/browser/index.js';
+import { Camera } from './camera.js';
+import { InstanceList } from './instance_list.js';
+import { save, say, showDevice, showProgress, showTimes } from './panel.js';
 import { Session, SHIPPED_MODEL } from './session.js';
 import { element, Stage } from './stage.js';
 
 const session = new Session();
 const stage = new Stage(element('stage'));
+const rows = new InstanceList(element('found'), element('found-title'));
+const camera = new Camera(element<HTMLVideoElement>('video'));
 const score = element<HTMLInputElement>('score');
 const device = element<HTMLSelectElement>('device');
 const modelChoice = element<HTMLSelectElement>('model');
-const video = element<HTMLVideoElement>('video');
+const retry = element<HTMLButtonElement>('retry');
 const cameraButton = element<HTMLButtonElement>('camera');
 
 const SAMPLES: Record<string, URL> = {
@@ -21,45 +32,61 @@ let model: ModelFiles = SHIPPED_MODEL;
 let picture: { file: Blob; name: string } | undefined;
 let prediction: Prediction | undefined;
 let visible: Prediction | undefined;
-let stream: MediaStream | undefined;
 let liveFrames = 0;
 let liveSince = 0;
 
 async function loadModel(): Promise<void> {
   say('Loading the model…');
   showProgress(NaN);
-  element('device-info').textContent = '';
+  showDevice(undefined);
+  retry.hidden = true;
   try {
     const predictor = await session.start(model, device.value as Device, (received, total) => {
       if (total) showProgress(received / total);
     });
     if (!predictor) return;
-    const { backend } = predictor;
-    const skipped = backend.skipped.map((faster) => `Not ${faster.reason.replace(/^device /, '')}`).join(' ');
-    element('device-info').textContent = `Runs on ${backend.description}. ${skipped}`;
-    say('Ready. Drop a picture, or start the camera.');
-    if (picture && !stream) await look(picture.file, picture.name);
-  } catch (error) {
-    fail(error);
-  } finally {
     showProgress(undefined);
+    showDevice(predictor.backend);
+    say(camera.running ? 'The camera runs.' : 'Ready. Drop a picture, or start the camera.');
+    if (picture && !camera.running) await look(picture.file, picture.name);
+  } catch (error) {
+    showProgress(undefined);
+    fail(error);
+    offerRetry();
   }
 }
 
+/** After a failure: another try, with the device that surely works where one was named. */
+function offerRetry(): void {
+  retry.textContent = device.value === 'auto' ? 'Try again' : 'Take the automatic device';
+  retry.hidden = false;
+}
+
 async function look(file: Blob, name: string): Promise<void> {
-  stopCamera();
+  camera.stop();
   picture = { file, name };
   const { predictor } = session;
-  if (!predictor) return;
+  if (!predictor) {
+    if (session.isLoading) say('The picture waits for the model…');
+    else fail(new Error('There is no model to look with. Choose another device or model, or try again.'));
+    return;
+  }
   say('Looking…');
   try {
     const found = await predictor.predict(file);
-    if (session.predictor !== predictor || picture.file !== file) return;
+    if (session.predictor !== predictor || picture?.file !== file) return;
     const { numBytes } = await predictor.memory();
     present(found, [['Device memory', `${(numBytes / 2 ** 20).toFixed(1)} MiB`]]);
     say(`${visible!.length} found in ${name}.`);
   } catch (error) {
-    if (session.predictor === predictor) fail(error);
+    if (session.predictor !== predictor || picture?.file !== file) return;
+    fail(error);
+    // A file that is no picture is none for the next device either; a device that broke is left.
+    if (error instanceof ImageError) picture = undefined;
+    else if (error instanceof BackendError) {
+      session.stop();
+      offerRetry();
+    }
   }
 }
 
@@ -76,39 +103,19 @@ function redraw(): void {
   if (!prediction) return;
   visible = prediction.filter((instance) => instance.score * 100 >= Number(score.value));
   stage.show(visible);
-  listInstances(visible.instances, (instance) => stage.activate(instance));
+  rows.show(visible.instances);
 }
 
 function fail(error: unknown): void {
   say(error instanceof Error ? error.message : String(error), true);
 }
 
-async function startCamera(): Promise<void> {
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment', width: { ideal: 640 } } });
-  } catch (error) {
-    return fail(new Error(`The camera cannot be used: ${error instanceof Error ? error.message : String(error)}.`));
-  }
-  video.srcObject = stream;
-  await video.play();
-  cameraButton.textContent = 'Stop camera';
-  cameraButton.setAttribute('aria-pressed', 'true');
-  picture = undefined;
-  liveFrames = 0;
-  session.dropped = 0;
-  liveSince = performance.now();
-  say('The camera runs.');
-  video.requestVideoFrameCallback(onFrame);
-}
-
 function onFrame(): void {
-  if (!stream) return;
-  video.requestVideoFrameCallback(onFrame);
-  const current = stream;
+  const { predictor } = session;
   session
-    .predictLive(video)
+    .predictLive(camera.video)
     .then((found) => {
-      if (!found || stream !== current) return;
+      if (!found || !camera.running) return;
       liveFrames++;
       const rate = (liveFrames * 1000) / (performance.now() - liveSince);
       present(found, [
@@ -117,18 +124,28 @@ function onFrame(): void {
       ]);
     })
     .catch((error: unknown) => {
-      if (stream !== current || !session.predictor) return;
-      stopCamera();
+      if (!camera.running || session.predictor !== predictor) return;
+      camera.stop();
+      session.stop();
       fail(error);
+      offerRetry();
     });
 }
 
-function stopCamera(): void {
-  stream?.getTracks().forEach((track) => track.stop());
-  stream = undefined;
-  video.srcObject = null;
-  cameraButton.textContent = 'Start camera';
-  cameraButton.setAttribute('aria-pressed', 'false');
+function setUpCamera(): void {
+  camera.onFrame = onFrame;
+  camera.onChange = (running, lost) => {
+    cameraButton.textContent = running ? 'Stop camera' : 'Start camera';
+    cameraButton.setAttribute('aria-pressed', String(running));
+    if (running) {
+      picture = undefined;
+      liveFrames = session.dropped = 0;
+      liveSince = performance.now();
+    }
+    if (lost) fail(new Error('The camera is gone. Connect it and start again.'));
+    else if (session.predictor) say(running ? 'The camera runs.' : 'The camera is off.');
+  };
+  cameraButton.addEventListener('click', () => (camera.running ? camera.stop() : void camera.start().catch(fail)));
 }
 
 function openChooser(): void {
@@ -147,7 +164,10 @@ function setUpPictures(): void {
   for (const button of document.querySelectorAll<HTMLButtonElement>('.sample')) {
     const url = SAMPLES[button.dataset.sample!];
     button.querySelector('img')!.src = url.href;
-    button.addEventListener('click', async () => void look(await (await fetch(url)).blob(), `sample ${button.dataset.sample}`));
+    button.addEventListener('click', () => {
+      const name = `sample ${button.dataset.sample}`;
+      void fetch(url).then(async (response) => look(await response.blob(), name), fail);
+    });
   }
   const container = element('stage');
   // A drop beside the stage would make the browser leave the page.
@@ -189,22 +209,26 @@ function setUpModels(): void {
     void loadModel();
   });
   device.addEventListener('change', () => void loadModel());
+  retry.addEventListener('click', () => {
+    device.value = 'auto';
+    void loadModel();
+  });
 }
 
 function setUpResults(): void {
   score.addEventListener('input', redraw);
-  stage.onActive = (instance) => markRow(instance && visible ? visible.instances.indexOf(instance) : -1);
+  stage.onActive = (instance) => rows.mark(instance);
+  rows.onActive = (instance) => stage.activate(instance);
   element('save-png').addEventListener('click', async () => save(await visible!.draw().toBlob(), 'instances.png'));
   element('save-json').addEventListener('click', () => {
     const rows = visible!.toCoco({ imageId: 1 });
     save(new Blob([JSON.stringify(rows)], { type: 'application/json' }), 'instances.json');
   });
-  cameraButton.addEventListener('click', () => (stream ? stopCamera() : void startCamera()));
-  listInstances([], () => undefined);
   showTimes(undefined);
 }
 
 setUpPictures();
+setUpCamera();
 setUpModels();
 setUpResults();
 redraw();

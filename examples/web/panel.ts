@@ -1,12 +1,23 @@
-import { classColor, hexColor, type Instance, type StageMilliseconds } from '../../src/browser/index.js';
+import type { BackendInfo, StageMilliseconds } from '../../src/browser/index.js';
 import { element } from './stage.js';
 
-/** Says what goes on, or what went wrong. */
+/** Says what goes on, or what went wrong: each in a place of its own, which screen readers announce with their own urgency. */
 export function say(text: string, bad = false): void {
-  const status = element('status');
-  status.textContent = text;
-  status.classList.toggle('bad', bad);
-  status.setAttribute('role', bad ? 'alert' : 'status');
+  element('status').textContent = bad ? '' : text;
+  element('problem').textContent = bad ? text : '';
+}
+
+/** What computes, and why faster devices do not; nothing while none does. */
+export function showDevice(backend: BackendInfo | undefined): void {
+  element('device-info').textContent = backend ? `Runs on ${backend.description}.` : '';
+  element('skipped').hidden = !backend?.skipped.length;
+  element('skipped-reasons').replaceChildren(
+    ...(backend?.skipped ?? []).map(({ reason }) => {
+      const item = document.createElement('li');
+      item.textContent = reason.replace(/^device /, '');
+      return item;
+    }),
+  );
 }
 
 /** How much of a download is there; nothing hides the bar. */
@@ -14,39 +25,6 @@ export function showProgress(part: number | undefined): void {
   const bar = element<HTMLProgressElement>('progress');
   bar.hidden = part === undefined;
   if (part !== undefined && Number.isFinite(part)) bar.value = part;
-}
-
-/** Lists the instances; each can be reached by keyboard and marks itself in the picture. */
-export function listInstances(instances: readonly Instance[], onActive: (instance: Instance | undefined) => void): void {
-  const rows = instances.map((instance) => {
-    const button = document.createElement('button');
-    button.type = 'button';
-    const swatch = document.createElement('i');
-    swatch.style.background = hexColor(classColor(instance.classIndex));
-    const score = document.createElement('b');
-    score.textContent = `${Math.round(instance.score * 100)} %`;
-    button.append(swatch, instance.className, score);
-    for (const type of ['pointerenter', 'focus', 'click']) button.addEventListener(type, () => onActive(instance));
-    for (const type of ['pointerleave', 'blur']) button.addEventListener(type, () => onActive(undefined));
-    const row = document.createElement('li');
-    row.append(button);
-    return row;
-  });
-  if (rows.length === 0) {
-    const none = document.createElement('li');
-    none.className = 'none';
-    none.textContent = 'Nothing above this score.';
-    rows.push(none);
-  }
-  element('found').replaceChildren(...rows);
-  element('found-title').textContent = instances.length === 0 ? 'Found' : `Found ${instances.length}`;
-}
-
-/** Marks the row of the instance under the pointer. */
-export function markRow(index: number): void {
-  element('found')
-    .querySelectorAll('button')
-    .forEach((button, i) => button.classList.toggle('active', i === index));
 }
 
 const STAGES: readonly [keyof StageMilliseconds, string][] = [

@@ -10,6 +10,8 @@ export const SHIPPED_MODEL: ModelFiles = {
 export class Session {
   private current: PredictorWorker | undefined;
   private loading: AbortController | undefined;
+  /** Whether a model is on its way. */
+  isLoading = false;
   /** Live pictures that came while another was being worked on. */
   dropped = 0;
 
@@ -21,9 +23,11 @@ export class Session {
   ): Promise<PredictorWorker | undefined> {
     this.stop();
     const loading = (this.loading = new AbortController());
+    this.isLoading = true;
     const predictor = await PredictorWorker.load(model, { device, onProgress, signal: loading.signal }).catch(
       (error: unknown) => {
         if (loading.signal.aborted) return undefined;
+        this.isLoading = false;
         throw error;
       },
     );
@@ -31,6 +35,7 @@ export class Session {
       predictor?.dispose();
       return undefined;
     }
+    this.isLoading = false;
     this.current = predictor;
     return predictor;
   }

@@ -1,5 +1,10 @@
 import { type Instance, InstanceMask, type Prediction } from '../../src/browser/index.js';
 
+interface Pointer {
+  readonly clientX: number;
+  readonly clientY: number;
+}
+
 /** The picture with its instances, and what is told of the one under the pointer. */
 export class Stage {
   private readonly view = element<HTMLDivElement>('view');
@@ -8,14 +13,19 @@ export class Stage {
   private readonly tip = element<HTMLDivElement>('tip');
   private shown: Prediction | undefined;
   private active: Instance | undefined;
+  private pointer: Pointer | undefined;
   private scale = 1;
   /** Hears which instance is under the pointer. */
   onActive: (instance: Instance | undefined) => void = () => undefined;
 
   constructor(private readonly container: HTMLElement) {
-    this.picture.addEventListener('pointermove', (event) => this.point(event));
-    this.picture.addEventListener('pointerdown', (event) => this.point(event));
-    this.picture.addEventListener('pointerleave', () => this.activate(undefined));
+    for (const type of ['pointermove', 'pointerdown'] as const) this.picture.addEventListener(type, (event) => this.point(event));
+    this.picture.addEventListener('pointerleave', ({ pointerType }) => {
+      // A finger leaves when it is lifted: what it touched stays on show until it touches something else.
+      if (pointerType !== 'touch') this.leave();
+    });
+    document.addEventListener('pointerdown', ({ target }) => target !== this.picture && this.leave());
+    document.addEventListener('keydown', ({ key }) => key === 'Escape' && this.leave());
   }
 
   /** @param prediction with the instances to draw, those under the least score left out */
@@ -32,6 +42,7 @@ export class Stage {
     element('empty').hidden = true;
     this.view.hidden = false;
     if (this.active && !prediction.instances.includes(this.active)) this.activate(undefined);
+    if (this.pointer) this.point(this.pointer);
   }
 
   /** Marks one instance and tells about it, at a place of the page or beside its box. */
@@ -74,12 +85,19 @@ export class Stage {
       .paintOverlay(context);
   }
 
-  private point(event: PointerEvent): void {
+  /** Tells about what lies at a place of the page, and again when the next picture comes. */
+  private point({ clientX, clientY }: Pointer): void {
+    this.pointer = { clientX, clientY };
     if (!this.shown) return;
     const bounds = this.picture.getBoundingClientRect();
-    const x = ((event.clientX - bounds.left) / bounds.width) * this.shown.width;
-    const y = ((event.clientY - bounds.top) / bounds.height) * this.shown.height;
-    this.activate(this.shown.instanceAt(x, y), { x: event.clientX, y: event.clientY });
+    const x = ((clientX - bounds.left) / bounds.width) * this.shown.width;
+    const y = ((clientY - bounds.top) / bounds.height) * this.shown.height;
+    this.activate(this.shown.instanceAt(x, y), { x: clientX, y: clientY });
+  }
+
+  private leave(): void {
+    this.pointer = undefined;
+    this.activate(undefined);
   }
 
   private tell(instance: Instance, at: { x: number; y: number } | undefined): void {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -34,15 +34,21 @@ const SWITCHES: Record<'webgl' | 'webgpu', string[]> = {
   webgpu: ['--enable-unsafe-webgpu', '--enable-features=Vulkan,WebGPU', '--use-webgpu-adapter=swiftshader'],
 };
 
-/** Starts Chromium without a window. */
-export function launchChromium(gpu: 'webgl' | 'webgpu' = 'webgl'): Promise<Browser> {
-  return chromium.launch({ executablePath: findChromium()!, headless: true, args: [...COMMON, ...SWITCHES[gpu]] });
+/** Starts Chromium without a window. @param more switches */
+export function launchChromium(gpu: 'webgl' | 'webgpu' = 'webgl', more: string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: findChromium()!, headless: true, args: [...COMMON, ...SWITCHES[gpu], ...more] });
 }
 
-/** Opens a page and collects what must not be there: errors, and warnings of the GPU's validation. */
-export async function openPage(browser: Browser, url: string): Promise<{ page: Page; problems: string[] }> {
-  const context = await browser.newContext();
+/** Opens a page and collects what must not be there: errors, and warnings of the GPU's validation. @param prepare runs in the page before its own scripts */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  prepare?: () => void,
+): Promise<{ page: Page; problems: string[] }> {
+  const context = await browser.newContext(options);
   const page = await context.newPage();
+  if (prepare) await page.addInitScript(prepare);
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
   page.on('console', (message) => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CocoResult } from '../../src/structures/detected_instances.js';
 import { launchChromium, noChromium, openPage } from './chromium.js';
 import { serveBuilt, type Site } from './site.js';
+import { drop, says, tells } from './web_page.js';
 
 describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, () => {
   let site: Site;
@@ -17,25 +18,7 @@ describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, ()
     await site?.close();
   });
 
-  const says = (page: Page, text: RegExp): Promise<unknown> =>
-    page.waitForFunction((source) => new RegExp(source).test(document.getElementById('status')!.textContent!), text.source, {
-      timeout: 90_000,
-    });
   const rows = (page: Page): Promise<string[]> => page.locator('#found button').allTextContents();
-
-  /** Drops a file of the repository on the page, as a file manager does. */
-  async function drop(page: Page, path: string, name: string): Promise<void> {
-    const bytes = [...readFileSync(new URL(`../../${path}`, import.meta.url))];
-    const transfer = await page.evaluateHandle(
-      ([bytes, name]) => {
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([new Uint8Array(bytes)], name));
-        return transfer;
-      },
-      [bytes, name] as const,
-    );
-    await page.dispatchEvent('#stage', 'drop', { dataTransfer: transfer });
-  }
 
   it('shows instances of a dropped file, gives them as COCO JSON and PNG, and logs no error', async () => {
     const { page, problems } = await openPage(browser, site.url);
@@ -102,9 +85,190 @@ describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, ()
     const { page } = await openPage(browser, site.url);
     await says(page, /^Ready/);
     await drop(page, 'package.json', 'package.json');
-    await says(page, /'package\.json' is not an image that this browser can read/);
+    await tells(page, /'package\.json' is not an image that this browser can read/);
     await page.click('.sample[data-sample="1"]');
     await says(page, /7 found/);
     await page.context().close();
   });
+
+  it('goes on after a device that does not work here, and after weights that are none', async () => {
+    const { page } = await openPage(browser, site.url, {}, () => {
+      Object.defineProperty(navigator, 'gpu', { value: undefined });
+      Object.defineProperty(WorkerNavigator.prototype, 'gpu', { value: undefined });
+    });
+    await says(page, /^Ready/);
+    await page.selectOption('#device', 'webgpu');
+    await tells(page, /device webgpu/);
+    expect(await page.textContent('#status')).toBe('');
+    await page.click('.sample[data-sample="1"]');
+    await tells(page, /There is no model to look with\. Choose another device or model, or try again\./);
+    await page.click('#retry');
+    await says(page, /7 found in sample 1/);
+    expect(await page.textContent('#problem')).toBe('');
+    expect(await page.inputValue('#device')).toBe('auto');
+    expect(await page.isHidden('#retry')).toBe(true);
+
+    await page.selectOption('#model', 'disk');
+    await page.setInputFiles('#weights', 'package.json');
+    await page.click('#disk button');
+    await tells(page, /package\.json/);
+    expect(page.workers().length).toBe(0);
+    await page.selectOption('#model', 'shipped');
+    await says(page, /7 found in sample 1/);
+    await page.context().close();
+  });
+
+  it('loads a converted file with its configuration from disk', async () => {
+    const { page, problems } = await openPage(browser, site.url);
+    await says(page, /^Ready/);
+    await page.selectOption('#model', 'disk');
+    await page.setInputFiles('#weights', 'weights/emoji/model.safetensors');
+    await page.selectOption('#config', '');
+    await page.setInputFiles('#yaml', 'weights/emoji/config.yaml');
+    await page.click('#disk button');
+    await says(page, /^Ready/);
+    await drop(page, 'examples/images/emoji_1.jpg', 'emoji_1.jpg');
+    await says(page, /7 found/);
+    expect(page.workers().length).toBe(1);
+    expect(problems).toEqual([]);
+    await page.context().close();
+  });
+
+  it('tells about what is under the pointer, and what a finger touched until it touches something else', async () => {
+    const { page, problems } = await openPage(browser, site.url, { hasTouch: true, viewport: { width: 390, height: 844 } });
+    await says(page, /^Ready/);
+    await page.click('.sample[data-sample="1"]');
+    await says(page, /7 found/);
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-json')]);
+    const [best] = JSON.parse(readFileSync(await download.path(), 'utf8')) as CocoResult[];
+    const [height, width] = best.segmentation!.size;
+    await page.evaluate(() => scrollTo(0, 0));
+    const bounds = (await page.locator('#picture').boundingBox())!;
+    const place = {
+      x: bounds.x + ((best.bbox[0] + best.bbox[2] / 2) / width) * bounds.width,
+      y: bounds.y + ((best.bbox[1] + best.bbox[3] / 2) / height) * bounds.height,
+    };
+    const name = (await page.locator('#found button').first().textContent())!.replace(/\d+ %$/, '');
+    const shown = async (): Promise<[boolean, number]> => [
+      await page.isVisible('#tip'),
+      await page.locator('#found button.active').count(),
+    ];
+    await page.mouse.move(place.x, place.y);
+    expect(await shown()).toEqual([true, 1]);
+    expect(await page.textContent('#tip')).toContain(name);
+    await page.keyboard.press('Escape');
+    expect(await shown()).toEqual([false, 0]);
+    await page.mouse.move(place.x + 1, place.y);
+    expect(await shown()).toEqual([true, 1]);
+    await page.mouse.move(5, 5);
+    expect(await shown()).toEqual([false, 0]);
+    await page.touchscreen.tap(place.x, place.y);
+    expect(await shown()).toEqual([true, 1]);
+    await page.touchscreen.tap(20, 20);
+    expect(await shown()).toEqual([false, 0]);
+    expect(problems).toEqual([]);
+    await page.context().close();
+  });
+
+  it('can be worked from the first key to the last without a pointer, and its details are described', async () => {
+    const { page, problems } = await openPage(browser, site.url);
+    await says(page, /^Ready/);
+    /** Goes on by Tab until an element that fits has the focus. */
+    const tabTo = async (selector: string): Promise<void> => {
+      for (let i = 0; i < 40; i++) {
+        await page.keyboard.press('Tab');
+        if (await page.evaluate((selector) => document.activeElement!.matches(selector), selector)) return;
+      }
+      throw new Error(`Tab does not come to ${selector}`);
+    };
+    await tabTo('#choose');
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
+    await chooser.setFiles('examples/images/emoji_2.jpg');
+    await says(page, /found in emoji_2\.jpg/);
+    await tabTo('#device');
+    await tabTo('#score');
+    await page.keyboard.press('ArrowLeft');
+    expect(await page.textContent('#score-value')).toBe('49 %');
+    await tabTo('#found button');
+    const described = await page.evaluate(() => {
+      const button = document.activeElement!;
+      return document.getElementById(button.getAttribute('aria-describedby')!)!.textContent;
+    });
+    expect(described).toMatch(/score \d+\.\d %box \d+ × \d+ px at \d+, \d+mask [\d,]+ px/);
+    await tabTo('#save-png');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')]);
+    expect(download.suggestedFilename()).toBe('instances.png');
+    expect(problems).toEqual([]);
+    await page.context().close();
+  });
+
+  it('is readable in light and in dark', async () => {
+    const grounds: string[] = [];
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const { page, problems } = await openPage(browser, site.url, { colorScheme });
+      await says(page, /^Ready/);
+      await page.click('.sample[data-sample="1"]');
+      await says(page, /7 found/);
+      const { ground, contrasts } = await page.evaluate(measureContrasts);
+      grounds.push(ground);
+      expect(contrasts.length).toBeGreaterThan(20);
+      // What the Web Content Accessibility Guidelines ask of text.
+      expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+      expect(problems).toEqual([]);
+      await page.context().close();
+    }
+    expect(grounds[0]).not.toBe(grounds[1]);
+  });
+
+  it.each(['webgl', 'webgpu'] as const)('leaves %s with nothing on it when another device is chosen', async (device) => {
+    const gpu = await launchChromium(device);
+    const { page, problems } = await openPage(gpu, site.url);
+    await says(page, /^Ready/);
+    await page.selectOption('#device', device);
+    await page.waitForFunction(
+      (name) => new RegExp(name, 'i').test(document.getElementById('device-info')!.textContent!),
+      device === 'webgl' ? 'WebGL 2' : 'Runs on WebGPU',
+      { timeout: 90_000 },
+    );
+    await says(page, /^Ready/);
+    await page.selectOption('#device', 'wasm');
+    await page.waitForFunction(() => /WebAssembly/.test(document.getElementById('device-info')!.textContent!), undefined, {
+      timeout: 90_000,
+    });
+    expect(page.workers().length).toBe(1);
+    await page.click('.sample[data-sample="1"]');
+    await says(page, /7 found/);
+    expect(problems).toEqual([]);
+    await gpu.close();
+  });
 });
+
+/** The contrast of every text of the page with what it lies on. */
+function measureContrasts(): { ground: string; contrasts: { text: string; ratio: number }[] } {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true })!;
+  const rgb = (color: string): number[] => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (color: number[]): number => {
+    const [r, g, b] = color.slice(0, 3).map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const groundOf = (element: Element | null): number[] => {
+    if (!element) return [255, 255, 255, 255];
+    const color = rgb(getComputedStyle(element).backgroundColor);
+    return color[3] > 0 ? color : groundOf(element.parentElement);
+  };
+  const contrasts = [];
+  for (const element of document.querySelectorAll<HTMLElement>('body *')) {
+    const text = [...element.childNodes]
+      .filter((node) => node.nodeType === Node.TEXT_NODE)
+      .map((node) => node.textContent!.trim());
+    if (text.join('') === '' || !element.checkVisibility() || element.matches('option, :disabled')) continue;
+    const [a, b] = [luminance(rgb(getComputedStyle(element).color)), luminance(groundOf(element))];
+    contrasts.push({ text: text.join(' '), ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) });
+  }
+  return { ground: getComputedStyle(document.body).backgroundColor, contrasts };
+}
