@@ -9,11 +9,14 @@ export function threadCount(): number {
   return Math.min(MOST, navigator.hardwareConcurrency || 1);
 }
 
-/** Starts a thread of a page or worker, which ends with it. */
+/** Starts a thread of a page or worker, which ends with it. Where none is given, or its script does not arrive, it takes no part. */
 export const startThread: StartThread = (task) => {
-  const worker = new Worker(new URL('./kernel_thread.js', import.meta.url), { type: 'module', name: 'maskrcnn-kernels' });
-  // A script that does not arrive, or a machine that gives no thread: what has not started takes no part.
-  worker.addEventListener('error', (event) => event.preventDefault());
-  worker.postMessage(task);
-  return worker;
+  try {
+    const worker = new Worker(new URL('./kernel_thread.js', import.meta.url), { type: 'module', name: 'maskrcnn-kernels' });
+    worker.addEventListener('error', (event) => event.preventDefault());
+    worker.postMessage(task);
+    return worker;
+  } catch {
+    return { terminate: () => undefined };
+  }
 };

@@ -85,6 +85,8 @@ export function evenBlock(total: number, threads: number, most: number): number 
 /** Threads with a memory of their own, which is shared, for work that the caller copies in and out. Results do not depend on how many there are. */
 export class KernelThreads {
   private work = 0;
+  /** Whether the machine has no room for the shared memory. */
+  private refused = false;
   private started: { memory: WebAssembly.Memory; kernels: ThreadedKernels; threads: { terminate(): unknown }[] } | undefined;
 
   /**
@@ -105,7 +107,7 @@ export class KernelThreads {
   count(work: number): number {
     this.work += work;
     if (!this.started) {
-      if (this.work >= this.worthStarting) this.startAll();
+      if (this.work >= this.worthStarting && !this.refused) this.startAll();
       return 1;
     }
     return work >= WORTH_SHARING ? 1 + this.started.kernels.ready() : 1;
@@ -149,7 +151,14 @@ export class KernelThreads {
   }
 
   private startAll(): void {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: 16384, shared: true });
+    let memory: WebAssembly.Memory;
+    try {
+      memory = new WebAssembly.Memory({ initial: 1, maximum: 16384, shared: true });
+    } catch {
+      // Phones may not have the addresses for all that it may become: one thread goes on.
+      this.refused = true;
+      return;
+    }
     const module = compile(THREADED_KERNELS_BASE64);
     const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as ThreadedKernels;
     if (!maySleep()) kernels.stayAwake();
