@@ -113,8 +113,8 @@ describe.skipIf(noChromium)(`a worker in Chromium${noChromium ? `: ${noChromium}
     const answer = await page.evaluate(
       async ([model, picture, quick]) => {
         const { Predictor, PredictorWorker } = window.api;
-        const here = await Predictor.load(model, quick);
-        const worker = await PredictorWorker.load(model, quick);
+        const here = await Predictor.load(model, { ...quick, scoreThreshold: 0.25 });
+        const worker = await PredictorWorker.load(model, { ...quick, scoreThreshold: 0.25 });
         const blob = await (await fetch(picture)).blob();
         const canvas = new OffscreenCanvas(120, 90);
         canvas.getContext('2d')!.fillRect(20, 10, 40, 30);
@@ -145,6 +145,8 @@ describe.skipIf(noChromium)(`a worker in Chromium${noChromium ? `: ${noChromium}
     expect(answer[0].named[0]).toEqual({ box: [10, 12, 90, 80], classIndex: 1, score: 0.75 });
     expect(answer[0].beyond).toBe('ArgumentError');
     expect(answer[0].empty).toBe(0);
+    const { ROI_HEADS, RETINANET } = answer[0].about.config.MODEL;
+    expect([ROI_HEADS.SCORE_THRESH_TEST, RETINANET.SCORE_THRESH_TEST]).toEqual([0.25, 0.25]);
     expect(answer[1]).toEqual(answer[0]);
     expect(problems).toEqual([]);
     await page.context().close();
