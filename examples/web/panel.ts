@@ -43,7 +43,7 @@ export function showTimes(times: StageMilliseconds | undefined, more: readonly [
         ['Together', milliseconds(STAGES.reduce((sum, [key]) => sum + times[key], 0)), 'total'],
         ...more,
       ]
-    : [['Nothing measured yet', '']];
+    : [['Nothing measured yet.', '']];
   element('times').replaceChildren(
     ...rows.flatMap(([name, value, kind]) => {
       const term = document.createElement('dt');

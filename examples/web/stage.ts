@@ -113,12 +113,13 @@ export class Stage {
     this.tip.replaceChildren(name, ...lines.flatMap((line, i) => (i ? [document.createElement('br'), line] : [line])));
     const stage = this.container.getBoundingClientRect();
     const bounds = this.picture.getBoundingClientRect();
-    const place = at ?? {
-      x: bounds.left + (x1 / this.shown!.width) * bounds.width,
-      y: bounds.top + (y0 / this.shown!.height) * bounds.height,
-    };
-    const left = Math.min(place.x - stage.left + 14, stage.width - this.tip.offsetWidth - 6);
-    const top = Math.min(place.y - stage.top + 14, stage.height - this.tip.offsetHeight - 6);
+    const across = (x: number): number => bounds.left - stage.left + (x / this.shown!.width) * bounds.width;
+    // Beside the pointer or the box: on the left where the right has no room.
+    const [from, to] = at ? [at.x - stage.left, at.x - stage.left] : [across(x0), across(x1)];
+    const y = at ? at.y - stage.top : bounds.top - stage.top + (y0 / this.shown!.height) * bounds.height;
+    const fits = to + 14 + this.tip.offsetWidth + 6 <= stage.width;
+    const left = fits ? to + 14 : from - 14 - this.tip.offsetWidth;
+    const top = Math.min(y + 14, stage.height - this.tip.offsetHeight - 6);
     this.tip.style.left = `${Math.max(6, left)}px`;
     this.tip.style.top = `${Math.max(6, top)}px`;
   }
