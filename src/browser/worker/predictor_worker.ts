@@ -166,7 +166,6 @@ export class PredictorWorker {
         ready.push(await transferableInput(input));
         made.push(ready.at(-1)!.input);
       }
-      signal?.throwIfAborted();
       const transfer = [...new Set(ready.flatMap((it) => it.transfer))];
       const answer = await this.request(bodyOf(ready.map((it) => it.input)), transfer, signal ? { signal } : {});
       return (answer as Extract<Answer, { kind: 'predicted' }>).predictions.map(predictionOf);
@@ -183,6 +182,7 @@ export class PredictorWorker {
   ): Promise<Answer> {
     if (this.ended) throw this.ended;
     const { signal, onProgress } = options;
+    signal?.throwIfAborted();
     const id = this.nextId++;
     const onAbort = (): void => {
       this.worker.postMessage({ id, kind: 'abort' } satisfies Request);
