@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -21,7 +19,7 @@ interface TrainFlags {
   valPanopticImages?: string;
   output: string;
   resume?: boolean;
-  device: string;
+  device?: string;
   epochs?: number;
   auto?: boolean;
   sanity?: boolean;
@@ -54,7 +52,7 @@ export function register(program: Command): void {
     .option('--val-panoptic-images <folder>', "their PNGs (default: the file's name without .json)")
     .requiredOption('--output <folder>', 'where everything is written')
     .option('--resume', 'go on from the newest checkpoint in --output')
-    .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
+    .option('--device <name>', "auto, tensorflow, webgpu, wasm or cpu (default: auto; with --resume the run's own)")
     .option(
       '--epochs <number>',
       'passes over the pictures, in place of SOLVER.MAX_ITER; the schedule is scaled with it',
@@ -98,12 +96,18 @@ async function trainHere(overrides: readonly string[], flags: TrainFlags, world?
   const options = await runOptions(overrides, flags, world);
   if (flags.sanity) return sanity(options, flags);
   const isFirst = world?.isFirst ?? true;
-  const { prepareTraining } = await import('../engine/training_run.js');
+  const [{ prepareTraining }, { writeRunArguments }] = await Promise.all([
+    import('../engine/training_run.js'),
+    import('../engine/run_arguments.js'),
+  ]);
   const signals = new StopOnSignals((line) => isFirst && process.stderr.write(`${line}\n`));
   try {
     const run = await prepareTraining(options);
     signals.hold(run.trainer);
     try {
+      const { train, validation } = options;
+      if (!options.resume && isFirst)
+        await writeRunArguments(options.output, { train, ...(validation ? { validation } : {}), device: run.device });
       const outcome = await run.train();
       if (isFirst) report(run, outcome, flags);
       return outcome.finished ? 0 : signals.exitCode;
@@ -131,27 +135,12 @@ async function sanity(options: TrainingRunOptions, { json }: TrainFlags): Promis
   return result.passed ? 0 : 1;
 }
 
-/** Keys that someone set: on the command line, or in the file itself, not in its bases. */
-async function explicitKeys(overrides: readonly string[], { config, epochs }: TrainFlags): Promise<Set<string>> {
-  const given = overrides.map((override) => override.slice(0, override.indexOf('=')).trim());
-  if (config === undefined || !/\.ya?ml$/i.test(config) || !existsSync(config)) return new Set(given);
-  const keys = new Set<string>();
-  const { readYaml } = await import('../config/read_yaml.js');
-  const visit = (node: unknown, prefix: string): void => {
-    if (typeof node === 'object' && node !== null && !Array.isArray(node))
-      for (const [key, value] of Object.entries(node)) visit(value, prefix === '' ? key : `${prefix}.${key}`);
-    else keys.add(prefix);
-  };
-  visit(readYaml(await readFile(config, 'utf8'), config), '');
-  if (epochs !== undefined) for (const key of ['MAX_ITER', 'STEPS', 'WARMUP_ITERS']) keys.delete(`SOLVER.${key}`);
-  return new Set([...keys, ...given]);
-}
-
 async function runOptions(overrides: readonly string[], flags: TrainFlags, world?: World): Promise<TrainingRunOptions> {
-  const [{ ArgumentError }, { resolveConfig }, { readRunArguments, writeRunArguments }] = await Promise.all([
+  const [{ ArgumentError }, { resolveConfig }, { readRunArguments }, { explicitKeys, keysOf }] = await Promise.all([
     import('../errors.js'),
     import('../config/get_config.js'),
     import('../engine/run_arguments.js'),
+    import('./explicit_keys.js'),
   ]);
   // With --json, lines for people go to the other stream: a head that starts afresh must not pass unseen.
   const isFirst = world?.isFirst ?? true;
@@ -159,6 +148,10 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
     if (isFirst) (flags.json ? process.stderr : process.stdout).write(`${line}\n`);
   };
   if (world && flags.sanity) throw new ArgumentError('--sanity runs in one process; leave mpirun out.');
+  if (flags.epochs !== undefined && flags.resume)
+    throw new ArgumentError("--epochs is for a run's start; SOLVER.MAX_ITER=N sets another end for one that is resumed.");
+  if (flags.epochs !== undefined && keysOf(overrides).includes('SOLVER.MAX_ITER'))
+    throw new ArgumentError('--epochs and SOLVER.MAX_ITER both say how long the run is; leave one out.');
   const earlier = flags.resume ? await readRunArguments(flags.output) : undefined;
   const trainJson = flags.trainJson ?? earlier?.train.json;
   const trainImages = flags.trainImages ?? earlier?.train.images;
@@ -185,18 +178,17 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
       ? { validation: { json: valJson, images: valImages, ...valPixels } }
       : {}),
   };
-  if (!flags.resume && isFirst) await writeRunArguments(flags.output, files);
   return {
     ...files,
     config,
     output: flags.output,
     resume: flags.resume ?? false,
-    device: flags.device as 'auto',
+    device: (flags.device ?? earlier?.device ?? 'auto') as 'auto',
     print,
     ...(world ? { processes: world.communicator } : {}),
     ...(flags.weights === undefined ? {} : { weights: flags.weights }),
     ...(flags.epochs === undefined ? {} : { epochs: flags.epochs }),
-    ...(flags.auto ? { auto: { explicit: await explicitKeys(overrides, flags) } } : {}),
+    ...(flags.auto ? { auto: { explicit: await explicitKeys(overrides, flags.config, flags.epochs !== undefined) } } : {}),
     ...(flags.offline ? { offline: true } : {}),
     ...(flags.json && isFirst ? { writers: [{ write: (iteration, scalars) => printJson({ ...scalars, iteration }) }] } : {}),
   };

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { type SafetensorsTensor, writeSafetensors } from '../checkpoint/safetensors.js';
 import { DivergenceError } from '../errors.js';
+import { readBack } from '../ops/read_back.js';
 import type { MaskAnnotation, TrainingSample } from '../structures/training_sample.js';
 
 const ADVICE =
@@ -15,7 +16,7 @@ export interface BatchGradients {
   readonly gradients: Map<string, tf.Tensor>;
 }
 
-/** Stops a run whose losses are no numbers any more, and says which, when, on what, and what helps. */
+/** Stops a run whose losses or gradients are no numbers any more, before they reach the weights, and says which, when, on what, and what helps. */
 export class DivergenceGuard {
   private readonly before: string[] = [];
 
@@ -28,13 +29,7 @@ export class DivergenceGuard {
     samples: readonly TrainingSample[],
     compute: () => Promise<BatchGradients>,
   ): Promise<BatchGradients> {
-    let found: BatchGradients;
-    try {
-      found = await compute();
-    } catch (error) {
-      if (error instanceof DivergenceError) throw await this.error(iteration, samples, error.message, error);
-      throw error;
-    }
+    const found = await this.explain(iteration, samples, compute);
     const bad = Object.entries(found.losses).filter(([, value]) => !Number.isFinite(value));
     if (bad.length === 0) {
       const total = Object.values(found.losses).reduce((a, b) => a + b, 0);
@@ -46,6 +41,43 @@ export class DivergenceGuard {
     throw await this.error(iteration, samples, `${bad.map(([name, value]) => `${name} is ${value}`).join(', ')}.`);
   }
 
+  /**
+   * Looks at the norms of a step's gradients: losses may be finite where their gradients are not.
+   * @param names of the gradients, in the order of the norms
+   * @param norms [gradients]; read back, not disposed of
+   * @param samples that the step learns from
+   * @throws DivergenceError that names the weights
+   */
+  async checkNorms(
+    iteration: number,
+    samples: readonly TrainingSample[],
+    names: readonly string[],
+    norms: tf.Tensor1D,
+  ): Promise<void> {
+    const values = await readBack(norms);
+    if (values.every(Number.isFinite)) return;
+    const parts = [...new Set(names.map(partOf))].flatMap((part) => {
+      const own = names.flatMap((name, i) => (partOf(name) === part ? [{ name, norm: values[i] }] : []));
+      const bad = own.filter(({ norm }) => !Number.isFinite(norm));
+      return bad.length === 0 ? [] : [`${part} (${bad.length} of ${own.length} weights: ${bad[0].name} has norm ${bad[0].norm})`];
+    });
+    throw await this.error(
+      iteration,
+      samples,
+      `the losses are finite, but not the gradient of ${parts.join(', ')}. The weights are as before this step.`,
+    );
+  }
+
+  /** Tells of a DivergenceError in `work` when and on what it was. */
+  async explain<T>(iteration: number, samples: readonly TrainingSample[], work: () => Promise<T> | T): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof DivergenceError) throw await this.error(iteration, samples, error.message, error);
+      throw error;
+    }
+  }
+
   private async error(
     iteration: number,
     samples: readonly TrainingSample[],
@@ -54,17 +86,28 @@ export class DivergenceGuard {
   ): Promise<DivergenceError> {
     const images = samples.map(({ imageId, fileName }) => `${imageId} (${fileName})`).join(', ');
     const course = this.before.length > 0 ? ` The total losses before: ${this.before.join(', ')}.` : '';
-    let saved = '';
-    if (this.folder !== undefined) {
-      const path = join(this.folder, `diverged_batch_${iteration}.safetensors`);
-      await saveBatch(path, samples);
-      saved = ` The batch is saved in ${path}.`;
-    }
+    const saved = this.folder === undefined ? '' : await this.save(this.folder, iteration, samples);
     return new DivergenceError(
       `Training diverged at iteration ${iteration}, images ${images}: ${what}${course}${saved} ${ADVICE}`,
       cause === undefined ? {} : { cause },
     );
   }
+
+  /** A disk that is full must not take the place of what is to be told. */
+  private async save(folder: string, iteration: number, samples: readonly TrainingSample[]): Promise<string> {
+    const path = join(folder, `diverged_batch_${iteration}.safetensors`);
+    try {
+      await saveBatch(path, samples);
+      return ` The batch is saved in ${path}.`;
+    } catch (error) {
+      return ` The batch could not be saved: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+}
+
+/** The part of the model that a weight is of, such as `roi_heads.mask_head`. */
+function partOf(name: string): string {
+  return name.split('.').slice(0, 2).join('.');
 }
 
 /** Writes pictures and boxes as tensors, the rest as JSON in the header: to look at what a run stopped on. */

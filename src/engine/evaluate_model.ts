@@ -3,7 +3,8 @@ import { readImage } from '../data/image_io/read_image.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { InferenceSampler } from '../data/samplers/sampler.js';
 import type { Communicator } from '../distributed/communicator.js';
-import { CocoEvaluator } from '../evaluation/coco_evaluator.js';
+import type { Config } from '../config/index.js';
+import { CocoEvaluator, metricNames } from '../evaluation/coco_evaluator.js';
 import type { IouType } from '../evaluation/evaluation_parameters.js';
 import {
   type PixelClasses,
@@ -47,6 +48,8 @@ export interface EvaluateModelOptions {
   readonly processes?: Communicator;
   /** What the panoptic and semantic maps of a model that makes them are judged by. */
   readonly pixels?: PixelTruth;
+  /** Told after every picture; of several processes each counts its own. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
@@ -59,16 +62,14 @@ export async function evaluateModel(
   dataset: CocoDataset,
   images: string,
   about: EvaluatedModel,
-  { signal, processes, pixels: truth }: EvaluateModelOptions = {},
+  { signal, processes, pixels: truth, onProgress }: EvaluateModelOptions = {},
 ): Promise<Record<string, number>> {
   const { MODEL, TEST } = about.config;
   const { META_ARCHITECTURE: kind } = MODEL;
-  const tasks: IouType[] =
-    kind === 'SemanticSegmentor'
-      ? []
-      : ['bbox', ...(MODEL.MASK_ON ? ['segm' as const] : []), ...(MODEL.KEYPOINT_ON ? ['keypoints' as const] : [])];
+  const tasks = tasksOf(MODEL);
   const pixels =
     truth && hasPixels(kind) ? await PixelEvaluator.open(truth, pixelClasses(about), categoriesOfClasses) : undefined;
+  const progress = onProgress ? { onProgress } : {};
   const onPrediction = async (image: CocoDataset['images'][number], prediction: Prediction) => {
     await pixels?.add(image, prediction.pixels);
   };
@@ -84,7 +85,7 @@ export async function evaluateModel(
   );
   if (processes && processes.size > 1) {
     // No process may give up alone: the others would wait for it.
-    const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction });
+    const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction, ...progress });
     const parts = processes.gather(encode({ found, counts: pixels?.counts }));
     if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
     for (const [rank, bytes] of parts.entries()) {
@@ -96,8 +97,38 @@ export async function evaluateModel(
     processes.broadcast(encode(numbers));
     return numbers;
   }
-  evaluator.add(await predictDataset(predictor, dataset, images, { onPrediction, ...(signal ? { signal } : {}) }));
+  evaluator.add(await predictDataset(predictor, dataset, images, { onPrediction, ...progress, ...(signal ? { signal } : {}) }));
   return percentages();
+}
+
+/** What the first process measures, for all: the others wait. */
+export async function numbersOfFirst(
+  processes: Communicator | undefined,
+  measure: () => Promise<Record<string, number>>,
+): Promise<Record<string, number>> {
+  if (!processes || processes.size === 1) return measure();
+  const bytes = processes.broadcast(processes.rank === 0 ? encode(await measure()) : new Uint8Array(0));
+  return decode(bytes) as Record<string, number>;
+}
+
+/** The names of the numbers that `evaluateModel` gives for a model on a data set where it finds something. */
+export function evaluationNames(about: EvaluatedModel, categories: CocoDataset['categories'], truth?: PixelTruth): string[] {
+  const { MODEL } = about.config;
+  const named = (task: string, names: readonly string[]) => names.map((name) => `${task}/${name}`);
+  const objects = tasksOf(MODEL).flatMap((task) => named(task, metricNames(task, categories)));
+  if (!(truth?.panoptic || truth?.semantic) || !hasPixels(MODEL.META_ARCHITECTURE)) return objects;
+  const quality = ['PQ', 'SQ', 'RQ'].flatMap((name) => [name, `${name}_th`, `${name}_st`]);
+  const classes = pixelClasses(about).semanticClassNames.flatMap((name) => [`IoU-${name}`, `ACC-${name}`]);
+  return [
+    ...objects,
+    ...(truth.panoptic && MODEL.META_ARCHITECTURE === 'PanopticFPN' ? named('panoptic_seg', quality) : []),
+    ...named('sem_seg', ['mIoU', 'fwIoU', 'mACC', 'pACC', ...classes]),
+  ];
+}
+
+function tasksOf({ META_ARCHITECTURE, MASK_ON, KEYPOINT_ON }: Config['MODEL']): IouType[] {
+  if (META_ARCHITECTURE === 'SemanticSegmentor') return [];
+  return ['bbox', ...(MASK_ON ? ['segm' as const] : []), ...(KEYPOINT_ON ? ['keypoints' as const] : [])];
 }
 
 /** This process's pictures, neighbours by id, so that the parts one after another are in the order of the whole. */

@@ -7,6 +7,7 @@ import { type BatchGradients, DivergenceGuard } from './divergence_guard.js';
 import type { Hook } from './hooks/hook.js';
 import { ScalarLog } from './scalar_log.js';
 import { GradientAccumulator } from './solver/accumulator.js';
+import { gradientNorms } from './solver/clip_gradients.js';
 import type { Optimizer } from './solver/optimizer.js';
 import type { WeightAverage } from './solver/weight_average.js';
 
@@ -78,6 +79,8 @@ export interface TrainStep {
   readonly totalLoss: number;
   readonly learningRate: number;
   readonly samples: readonly TrainingSample[];
+  /** How long it took, the wait for pictures included. */
+  readonly seconds: number;
 }
 
 /** How a run ended: all iterations made, or stopped before, with the reason. */
@@ -119,20 +122,32 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
 
   /**
    * Runs from `iteration` to the end.
-   * @throws DivergenceError where a loss is NaN or infinite: names loss, iteration and images
+   * @throws DivergenceError where a loss or a gradient is NaN or infinite: names it, the iteration and the images. Hooks are told of any error first
    */
   async train(): Promise<TrainOutcome> {
     const self = this as unknown as Trainer;
-    for (const hook of this.hooks) await hook.beforeTrain?.(self);
-    while (this.iteration < this.options.iterations && !this.isStopping()) {
-      for (const hook of this.hooks) await hook.beforeStep?.(self);
-      const step = await this.step();
-      for (const hook of this.hooks) await hook.afterStep?.(self, step);
+    try {
+      for (const hook of this.hooks) await hook.beforeTrain?.(self);
+      while (this.iteration < this.options.iterations && !this.isStopping()) {
+        for (const hook of this.hooks) await hook.beforeStep?.(self);
+        const step = await this.step();
+        for (const hook of this.hooks) await hook.afterStep?.(self, step);
+      }
+      const finished = this.iteration >= this.options.iterations;
+      const outcome: TrainOutcome = finished ? { finished } : { finished, reason: this.stopReason ?? 'stopped' };
+      for (const hook of this.hooks) await hook.afterTrain?.(self, outcome);
+      return outcome;
+    } catch (error) {
+      this.accumulator.dispose();
+      for (const hook of this.hooks) {
+        try {
+          await hook.afterError?.(self, error);
+        } catch {
+          // What fails now would hide what happened.
+        }
+      }
+      throw error;
     }
-    const finished = this.iteration >= this.options.iterations;
-    const outcome: TrainOutcome = finished ? { finished } : { finished, reason: this.stopReason ?? 'stopped' };
-    for (const hook of this.hooks) await hook.afterTrain?.(self, outcome);
-    return outcome;
   }
 
   /** Processes that learn together end after the same step. */
@@ -152,6 +167,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
     const start = now();
     let waited = 0;
     let losses: Record<string, number> = {};
+    const measured: [string, number][] = [];
     const samples: TrainingSample[] = [];
     for (let part = 0; part < accumulate; part++) {
       const asked = now();
@@ -163,25 +179,42 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
       const found = await this.guard.watch(iteration, batch, () => this.computeLosses(batch, random));
       const share = options.sharing?.shareOf(found.losses) ?? found.losses;
       for (const [name, value] of Object.entries(share)) losses[name] = (losses[name] ?? 0) + value / accumulate;
-      for (const [name, value] of Object.entries(found.metrics)) scalars.put(name, value);
+      measured.push(...Object.entries(found.metrics));
       this.accumulator.add(found.gradients);
     }
     let gradients = this.accumulator.take();
-    if (options.sharing) ({ losses, gradients } = options.sharing.sum(losses, gradients));
+    const { sharing } = options;
+    if (sharing) ({ losses, gradients } = await this.guard.explain(iteration, samples, () => sharing.sum(losses, gradients)));
     const factor = options.schedule(iteration);
-    options.optimizer.step(gradients, factor);
-    tf.dispose([...gradients.values()]);
-    options.sharing?.settle(options.model);
+    await this.update(gradients, factor, samples);
+    sharing?.settle(options.model);
     options.average?.update();
     const totalLoss = Object.values(losses).reduce((a, b) => a + b, 0);
     const learningRate = options.learningRate * factor;
-    for (const [name, value] of Object.entries(losses)) scalars.put(name, value);
+    // Only now: of a step that diverged nothing is logged.
+    for (const [name, value] of [...measured, ...Object.entries(losses)]) scalars.put(name, value);
     scalars.put('total_loss', totalLoss);
     scalars.put('lr', learningRate, false);
     scalars.put('data_time', waited / 1000);
-    scalars.put('time', (now() - start) / 1000);
+    const seconds = (now() - start) / 1000;
+    scalars.put('time', seconds);
     this.iteration++;
-    return { iteration, losses, totalLoss, learningRate, samples };
+    return { iteration, losses, totalLoss, learningRate, samples, seconds };
+  }
+
+  /** Moves the weights, where the gradients are numbers; disposes of the gradients. */
+  private async update(
+    gradients: ReadonlyMap<string, tf.Tensor>,
+    factor: number,
+    samples: readonly TrainingSample[],
+  ): Promise<void> {
+    const norms = gradientNorms(gradients);
+    try {
+      await this.guard.checkNorms(this.iteration, samples, [...gradients.keys()], norms);
+      this.options.optimizer.step(gradients, factor, norms);
+    } finally {
+      tf.dispose([norms, ...gradients.values()]);
+    }
   }
 
   private computeLosses(batch: readonly TrainingSample[], random: Random): Promise<BatchGradients> {

@@ -1,5 +1,5 @@
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { failOnNonFinite, loadCheckpoint } from '../checkpoint/load.js';
 import type { Checkpoint } from '../checkpoint/parse.js';
@@ -95,6 +95,37 @@ export async function findLastCheckpoint(folder: string): Promise<string | undef
     throw error;
   });
   return name === undefined ? undefined : join(folder, name.trim());
+}
+
+/** The names in a folder; none where there is no folder. */
+export async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+}
+
+/** The checkpoints in a run's folder, relative to it, by iteration: zeros in front make the order of names that of numbers. */
+export async function checkpointsIn(folder: string): Promise<string[]> {
+  const names = (await namesIn(join(folder, 'checkpoints'))).filter((name) => /^iteration_\d+\.safetensors$/.test(name));
+  return names.sort().map((name) => `checkpoints/${name}`);
+}
+
+/** The name of a checkpoint, relative to the run's folder. */
+export function checkpointName(iteration: number): string {
+  return `checkpoints/iteration_${String(iteration).padStart(7, '0')}.safetensors`;
+}
+
+/**
+ * For a run that starts: killed before its first checkpoint, it would be taken for the one that left these.
+ * @throws CheckpointError where a folder holds the checkpoints of a run
+ */
+export async function refuseEarlierRun(folder: string): Promise<void> {
+  const last = (await findLastCheckpoint(folder)) ?? (await checkpointsIn(folder)).at(-1);
+  if (last === undefined) return;
+  throw new CheckpointError(
+    `${folder} holds a run already (its last checkpoint: ${basename(last)}). Go on with it by --resume, name another folder, or remove this one first.`,
+  );
 }
 
 /** Names a checkpoint the newest. @param name relative to the folder */

@@ -5,15 +5,17 @@ import { readImage } from '../data/image_io/read_image.js';
 import { type TrainLoader, trainSamplesFromConfig } from '../data/loader/index.js';
 import { Random } from '../data/random.js';
 import { ConfigError } from '../errors.js';
+import { nearestNames } from '../nearest_names.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import type { TrainingSample } from '../structures/training_sample.js';
-import { detect, evaluateModel, hasPixels } from './evaluate_model.js';
+import { detect, evaluateModel, evaluationNames, hasPixels, numbersOfFirst } from './evaluate_model.js';
+import { evaluationProgress } from './hooks/evaluation_progress.js';
 import type { Hook } from './hooks/hook.js';
 import { KeepModel } from './hooks/keep_model.js';
 import { PeriodicCheckpoint } from './hooks/periodic_checkpoint.js';
 import { PeriodicEvaluation } from './hooks/periodic_evaluation.js';
 import { PeriodicWriter } from './hooks/periodic_writer.js';
-import { ValidationLoss } from './hooks/validation_loss.js';
+import { VALIDATION, validationLosses } from './hooks/validation_loss.js';
 import { lossValues } from './loss_gradients.js';
 import { type AboutModel, writeModelFile } from './training_checkpoint.js';
 import type { CocoFiles, TrainingRunOptions, ValidationFiles } from './training_run.js';
@@ -34,23 +36,27 @@ export function hooksOf(
   shown: readonly string[],
   print: (line: string) => void,
 ): Hook[] {
-  const { SOLVER, TEST, MODEL } = about.config;
+  const { SOLVER, TEST } = about.config;
   const isFirst = (processes?.rank ?? 0) === 0;
   const keepModel = async () => {
     if (isFirst) await writeModelFile(join(output, 'model.safetensors'), model.modelParameters(), about);
   };
+  const measure = judged && validation ? validationLoss(model, validation, about) : undefined;
   const keeping =
     judged && validation
       ? new PeriodicEvaluation({
           period: TEST.EVAL_PERIOD,
-          metric: TEST.BEST_METRIC || mainMetric(MODEL, validation),
+          metric: bestMetric(about, judged, validation),
           patience: TEST.PATIENCE,
-          evaluate: (_, signal) =>
-            evaluateModel(model, judged, validation.images, about, {
+          evaluate: async (_, signal) => ({
+            ...(await evaluateModel(model, judged, validation.images, about, {
               signal,
+              onProgress: evaluationProgress(print),
               ...(processes ? { processes } : {}),
               ...(validation.panoptic || validation.semantic ? { pixels: validation } : {}),
-            }),
+            })),
+            ...(measure ? await numbersOfFirst(processes, () => measure(processes ? undefined : signal)) : {}),
+          }),
           print,
           onBest: keepModel,
         })
@@ -72,8 +78,26 @@ export function hooksOf(
     pictures: () => predictSome(model, shown, about),
   });
   const all = [new ConsoleWriter(print), new JsonLinesWriter(metrics), new TensorBoardWriter(output), page, ...writers];
-  const measured = judged && validation ? validationLoss(model, validation, about) : [];
-  return [...hooks, keeping, ...measured, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
+  // An evaluation takes long, and may fail: what was learnt until then is saved before.
+  const ahead = keeping instanceof PeriodicEvaluation ? [saving.before(keeping)] : [];
+  return [...hooks, ...ahead, keeping, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
+}
+
+/** What `TEST.BEST_METRIC` names, or the model's main number. @throws ConfigError for a name that no evaluation will give */
+function bestMetric(about: AboutModel, judged: CocoDataset, validation: ValidationFiles): string {
+  const { MODEL, TEST } = about.config;
+  const metric = TEST.BEST_METRIC || mainMetric(MODEL, validation);
+  if (metric.startsWith(VALIDATION)) {
+    if (TEST.VALIDATION_LOSS_IMAGES > 0) return metric;
+    throw new ConfigError(
+      `TEST.BEST_METRIC is '${metric}', and no validation loss is measured; set TEST.VALIDATION_LOSS_IMAGES=50, or how many pictures you like.`,
+    );
+  }
+  const names = evaluationNames(about, judged.categories, validation);
+  if (names.includes(metric)) return metric;
+  throw new ConfigError(
+    `TEST.BEST_METRIC is '${metric}'; the evaluation will not give it. Nearest: ${nearestNames(metric, names).join(', ')}; or ${VALIDATION}total_loss.`,
+  );
 }
 
 /** The number that says which model is the best, where the config names none. */
@@ -110,30 +134,34 @@ async function predictSome(model: MetaArchitecture, files: readonly string[], ab
   return pictures;
 }
 
-/** Losses on some pictures of the validation set, unaugmented, at every evaluation; nothing where the config asks for none. */
-function validationLoss(model: MetaArchitecture, validation: CocoFiles, { config }: AboutModel): ValidationLoss[] {
-  const { VALIDATION_LOSS_IMAGES: count, EVAL_PERIOD } = config.TEST;
+/** Measures losses on some pictures of the validation set, unaugmented; nothing where the config asks for none. */
+function validationLoss(
+  model: MetaArchitecture,
+  validation: CocoFiles,
+  { config }: AboutModel,
+): ((signal?: AbortSignal) => Promise<Record<string, number>>) | undefined {
+  const { VALIDATION_LOSS_IMAGES: count } = config.TEST;
   // Losses of stuff need its maps.
-  if (count <= 0 || (hasPixels(config.MODEL.META_ARCHITECTURE) && validation.semantic === undefined)) return [];
+  if (count <= 0 || (hasPixels(config.MODEL.META_ARCHITECTURE) && validation.semantic === undefined)) return undefined;
   const plain = structuredClone(config);
   const { MIN_SIZE_TEST, MAX_SIZE_TEST } = config.INPUT;
   Object.assign(plain.INPUT, { RANDOM_FLIP: 'none', MIN_SIZE_TRAIN: [MIN_SIZE_TEST], MAX_SIZE_TRAIN: MAX_SIZE_TEST });
   plain.INPUT.CROP.ENABLED = false;
   plain.DATALOADER.SAMPLER_TRAIN = 'TrainingSampler';
   const random = new Random(config.SEED);
-  const hook = new ValidationLoss({
-    period: EVAL_PERIOD > 0 ? EVAL_PERIOD : config.SOLVER.MAX_ITER,
-    random,
-    losses: async (samples, order) => (await lossValues(model, samples, order)).losses,
-    async *batches() {
-      const loader = await trainSamplesFromConfig(plain, { ...validation, seed: 0, batchSize: 1 });
-      try {
-        for (let i = 0; i < Math.min(count, loader.dataset.records.length); i++)
-          yield (await loader.next()).value as TrainingSample[];
-      } finally {
-        await loader.close();
-      }
-    },
-  });
-  return [hook];
+  return (signal) =>
+    validationLosses({
+      random,
+      ...(signal ? { signal } : {}),
+      losses: async (samples, order) => (await lossValues(model, samples, order)).losses,
+      async *batches() {
+        const loader = await trainSamplesFromConfig(plain, { ...validation, seed: 0, batchSize: 1 });
+        try {
+          for (let i = 0; i < Math.min(count, loader.dataset.records.length); i++)
+            yield (await loader.next()).value as TrainingSample[];
+        } finally {
+          await loader.close();
+        }
+      },
+    });
 }

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
-import { startBackend, type Device } from '../backends/select.js';
+import { startBackend, type ConcreteDevice, type Device } from '../backends/select.js';
 import { readCheckpoint } from '../checkpoint/read.js';
 import { type Config, dumpConfig, untrainableSettings } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
-import { datasetRecords } from '../data/coco/dataset_records.js';
 import { semanticClassNames } from '../data/annotations/semantic_map.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
 import { readPanopticDataset } from '../data/coco/read_panoptic.js';
@@ -29,15 +27,22 @@ import { hasPixels } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
 import { localWeights } from './load_model.js';
 import { lossGradients } from './loss_gradients.js';
-import { applyAutoRecipe } from './recipe/auto_recipe.js';
+import { chooseRecipe, startReference } from './recipe/choose_recipe.js';
 import { datasetFacts } from './recipe/dataset_facts.js';
+import { machineMemory } from './recipe/memory_estimate.js';
 import { preflight } from './recipe/preflight.js';
 import { lrSchedule } from './solver/lr_schedule.js';
 import { iterationsOfEpochs, scaleSchedule } from './solver/scale_schedule.js';
 import { optimizerFromConfig } from './solver/optimizer.js';
 import { WeightAverage } from './solver/weight_average.js';
 import { giveStartWeights } from './start_weights.js';
-import { type AboutModel, findLastCheckpoint, readTrainingCheckpoint, restoreTrainer } from './training_checkpoint.js';
+import {
+  type AboutModel,
+  findLastCheckpoint,
+  readTrainingCheckpoint,
+  refuseEarlierRun,
+  restoreTrainer,
+} from './training_checkpoint.js';
 import { ImageOrders } from '../rpn/image_orders.js';
 import { Trainer, type TrainOutcome } from './trainer.js';
 import { hooksOf, shownPictures } from './training_hooks.js';
@@ -101,6 +106,8 @@ export interface TrainingRun {
   readonly model: MetaArchitecture;
   readonly about: AboutModel;
   readonly loader: TrainLoader;
+  /** What computes. */
+  readonly device: ConcreteDevice;
   /** Runs it. */
   train(): Promise<TrainOutcome>;
   dispose(): Promise<void>;
@@ -108,7 +115,7 @@ export interface TrainingRun {
 
 /**
  * Prepares a training on COCO files as `maskrcnn train` runs it: data, model, first weights or the newest checkpoint, optimiser, schedule,
- * log, evaluation and checkpoints. The folder gets `config.yaml` and, once there is one, `model.safetensors`: `Predictor.load(folder)` reads both.
+ * log, evaluation and checkpoints. A folder that holds the checkpoints of a run is refused, but to resume. The folder gets `config.yaml` and, once there is one, `model.safetensors`: `Predictor.load(folder)` reads both.
  * @throws DatasetError, ConfigError, CheckpointError, BackendError before the first step
  */
 export async function prepareTraining(options: TrainingRunOptions): Promise<TrainingRun> {
@@ -116,10 +123,11 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   const config = structuredClone(options.config);
   const isFirst = (processes?.rank ?? 0) === 0;
   const print = (isFirst ? options.print : undefined) ?? (() => {});
+  if (!resume) await refuseEarlierRun(output);
   const backend = await startBackend(options.device ?? 'auto');
   if (config.SEED < 0) config.SEED = drawSeed(processes);
-  const startsRandom = (options.weights ?? (config.MODEL.WEIGHTS || 'none')) === 'none';
-  if (options.auto && !resume) await chooseRecipe(config, options, !startsRandom, print);
+  const startsRandom = startReference(config, options.weights) === 'none';
+  if (options.auto && !resume) await chooseRecipe(config, options, print);
   const resumed = resume ? await newestCheckpoint(output) : undefined;
   const loader = await trainSamplesFromConfig(config, {
     ...train,
@@ -201,6 +209,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     model,
     about,
     loader,
+    device: backend.device,
     train: () => trainer.train(),
     async dispose() {
       await loader.close();
@@ -209,30 +218,6 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
       model.dispose();
     },
   };
-}
-
-async function chooseRecipe(
-  config: Config,
-  options: TrainingRunOptions,
-  pretrained: boolean,
-  print: (line: string) => void,
-): Promise<void> {
-  const { json, images } = options.train;
-  const { records, thingClasses } = datasetRecords(await readCocoDataset(json), images, { name: json });
-  const choices = applyAutoRecipe(config, datasetFacts(records, thingClasses), {
-    pretrained,
-    evaluated: options.validation !== undefined,
-    explicit: options.auto?.explicit ?? new Set(),
-    ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
-  });
-  print('recipe:');
-  for (const { key, value, why } of choices) print(`  ${key}=${JSON.stringify(value)}  ${why}`);
-}
-
-/** Bytes that this process may use. */
-function machineMemory(): number {
-  const limit = process.constrainedMemory?.() ?? 0;
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /** A seed of chance, the same for all processes. */
@@ -287,7 +272,7 @@ async function startFrom(
   random: Random,
   print: (line: string) => void,
 ): Promise<void> {
-  const reference = options.weights ?? (config.MODEL.WEIGHTS || 'none');
+  const reference = startReference(config, options.weights);
   const path = reference === 'none' ? undefined : await localWeights(reference, options.offline ? { offline: true } : {});
   const { loaded, fresh } = giveStartWeights(
     model.modelParameters(),

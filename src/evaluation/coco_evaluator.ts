@@ -75,6 +75,11 @@ export class CocoEvaluator {
   }
 }
 
+/** The names of a task's percentages on a data set with these categories. */
+export function metricNames(task: IouType, categories: CocoDataset['categories']): string[] {
+  return [...METRICS[task], ...(categories.length > 1 ? categories.map(({ name }) => `AP-${name}`) : [])];
+}
+
 /** Percentages of one task; with more than one category also `AP-<category>` for each, by ascending id. */
 export function taskResults(arrays: EvaluationArrays, dataset: Pick<CocoDataset, 'categories'>): TaskResults {
   const { iouType, categoryIds, areaRanges, maxDetections } = arrays.parameters;

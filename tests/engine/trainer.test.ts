@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -11,13 +11,17 @@ import { KeepModel } from '../../src/engine/hooks/keep_model.js';
 import { PeriodicCheckpoint } from '../../src/engine/hooks/periodic_checkpoint.js';
 import { PeriodicEvaluation } from '../../src/engine/hooks/periodic_evaluation.js';
 import { PeriodicWriter } from '../../src/engine/hooks/periodic_writer.js';
-import { ValidationLoss } from '../../src/engine/hooks/validation_loss.js';
+import { validationLosses } from '../../src/engine/hooks/validation_loss.js';
 import { Sgd } from '../../src/engine/solver/sgd.js';
 import { WeightAverage } from '../../src/engine/solver/weight_average.js';
 import {
+  checkpointName,
+  checkpointsIn,
   findLastCheckpoint,
   readTrainingCheckpoint,
+  refuseEarlierRun,
   restoreTrainer,
+  setLastCheckpoint,
   writeModelFile,
   type AboutModel,
 } from '../../src/engine/training_checkpoint.js';
@@ -143,6 +147,60 @@ describe('Trainer', () => {
     run.dispose();
   });
 
+  /** The gradient of one picture is NaN, its loss is not. */
+  const badGradient: Partial<TrainerOptions<TinyModel>> = {
+    loss: async (model, samples, random) => {
+      const found = await tinyLoss(model, samples, random);
+      if (samples[0]!.imageId !== 5) return found;
+      tf.dispose([...found.gradients.values()]);
+      return { ...found, gradients: new Map([['weight', tf.tensor1d([1, NaN, 1])]]) };
+    },
+  };
+
+  it('stops where a gradient is NaN though the losses are finite, before it reaches the weights', async () => {
+    const before = tf.memory().numTensors;
+    const healthy = makeRun([], 0, { iterations: 2 });
+    await healthy.trainer.train();
+    const run = makeRun([], 0, { divergenceFolder: folder, ...badGradient });
+    const error = await run.trainer.train().catch((e: unknown) => e as Error);
+    expect(error).toBeInstanceOf(DivergenceError);
+    expect((error as Error).message).toMatch(
+      /iteration 2, images 4 \(4\.png\), 5 \(5\.png\): the losses are finite, but not the gradient of weight \(1 of 1 weights: weight has norm NaN\)\./,
+    );
+    expect(await run.values()).toEqual(await healthy.values());
+    const saved = await readCheckpoint(join(folder, 'diverged_batch_2.safetensors'));
+    expect([...saved.tensors.get('1.image')!.toFloat32()]).toEqual([5, 0, 0]);
+    for (const each of [healthy, run]) each.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('tells of the divergence where the batch cannot be saved, and of that', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    const run = makeRun([], 0, { divergenceFolder: join(file, 'below'), ...badGradient });
+    await expect(run.trainer.train()).rejects.toThrow(
+      /diverged at iteration 2, .*The batch could not be saved: .*below\/diverged_batch_2\.safetensors cannot be written.*SOLVER\.BASE_LR/s,
+    );
+    run.dispose();
+  });
+
+  it('writes the last rows and closes the writers where a run ends by an error, which stays the error', async () => {
+    const path = join(folder, 'metrics.jsonl');
+    const closed: unknown[] = [];
+    const failing: Hook = {
+      afterError: () => {
+        throw new Error('of the hook');
+      },
+    };
+    const closing = { write: () => {}, close: (error?: unknown) => void closed.push(error) };
+    const run = makeRun([failing, new PeriodicWriter([new JsonLinesWriter(path), closing], 10)], 0, badGradient);
+    const error = await run.trainer.train().catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(DivergenceError);
+    expect(closed).toEqual([error]);
+    expect((await readMetrics(path)).map((row) => row.iteration)).toEqual([1]);
+    run.dispose();
+  });
+
   it('keeps the newest checkpoints, and names the last', async () => {
     const run = makeRun([checkpoints(3, 2)]);
     await run.trainer.train();
@@ -155,6 +213,77 @@ describe('Trainer', () => {
     expect(metadata).toMatchObject({ iteration: '20', class_names: '["thing"]', category_ids: '[7]' });
     expect([...tensors.keys()].sort()).toEqual(['ema_state.weight', 'mean', 'optimizer.momentum.weight', 'weight']);
     run.dispose();
+  });
+
+  it('leaves no checkpoint of the future that a run was set back from, and its own', async () => {
+    const first = makeRun([checkpoints(4, 3)]);
+    await first.trainer.train();
+    expect(await checkpointsIn(folder)).toEqual([12, 16, 20].map(checkpointName));
+    await setLastCheckpoint(folder, checkpointName(12));
+    const saved = await readTrainingCheckpoint((await findLastCheckpoint(folder))!);
+    const second = makeRun(
+      [checkpoints(1, 3), { afterStep: (t) => void (t.iteration === 14 && t.stop('enough')) }],
+      saved.state.batches as number,
+    );
+    restoreTrainer(second.trainer as unknown as Trainer, saved);
+    await second.trainer.train();
+    expect(await checkpointsIn(folder)).toEqual([12, 13, 14].map(checkpointName));
+    for (const run of [first, second]) run.dispose();
+  });
+
+  it('starts no run where there is one', async () => {
+    await expect(refuseEarlierRun(folder)).resolves.toBeUndefined();
+    const run = makeRun([checkpoints(10)]);
+    await run.trainer.train();
+    await expect(refuseEarlierRun(folder)).rejects.toThrow(
+      /holds a run already \(its last checkpoint: iteration_0000020\.safetensors\)\. Go on with it by --resume/,
+    );
+    run.dispose();
+  });
+
+  it('saves before an evaluation, and makes up for one that failed when it goes on', async () => {
+    let broken = true;
+    const evaluated: number[] = [];
+    const evaluation = () =>
+      new PeriodicEvaluation({
+        period: 5,
+        metric: 'm',
+        patience: 0,
+        evaluate: async (iteration) => {
+          if (broken && iteration === 10) throw new Error('a picture is gone');
+          evaluated.push(iteration);
+          return { m: iteration === 10 ? 7 : 3 };
+        },
+        onBest: async () => {},
+      });
+    const hooks = (first: PeriodicEvaluation, last: PeriodicCheckpoint) => [last.before(first), first, last];
+    const first = makeRun(hooks(evaluation(), checkpoints(5)));
+    await expect(first.trainer.train()).rejects.toThrow('a picture is gone');
+    const saved = await readTrainingCheckpoint((await findLastCheckpoint(folder))!);
+    expect(saved.state).toMatchObject({
+      iteration: 10,
+      hooks: { evaluation: { best: { value: 3, iteration: 5 }, evaluated: 5 } },
+    });
+    broken = false;
+    const path = join(folder, 'metrics.jsonl');
+    const again = evaluation();
+    const second = makeRun(
+      [...hooks(again, checkpoints(5)), new PeriodicWriter([new JsonLinesWriter(path)], 100)],
+      saved.state.batches as number,
+    );
+    restoreTrainer(second.trainer as unknown as Trainer, saved);
+    await second.trainer.train();
+    expect(evaluated).toEqual([5, 10, 15, 20]);
+    expect((await readMetrics(path)).map((row) => [row.iteration, row.m])).toEqual([
+      [9, 7],
+      [14, 3],
+      [19, 3],
+    ]);
+    expect(again.state()).toMatchObject({ best: { value: 7, iteration: 10, since: 2 }, evaluated: 20 });
+    // Its checkpoint knows the outcome: nothing is evaluated again.
+    const end = await readTrainingCheckpoint((await findLastCheckpoint(folder))!);
+    expect(end.state.hooks).toEqual({ evaluation: again.state() });
+    for (const run of [first, second]) run.dispose();
   });
 
   it('does not write weights that are not finite over good ones', async () => {
@@ -301,8 +430,7 @@ describe('Trainer', () => {
   });
 
   it('measures validation losses: means over the same batches', async () => {
-    const validation = new ValidationLoss({
-      period: 5,
+    const measured = await validationLosses({
       random: new Random(1),
       batches: async function* () {
         yield [tinySample(1)];
@@ -310,10 +438,73 @@ describe('Trainer', () => {
       },
       losses: async ([sample]) => ({ loss_a: sample!.imageId, loss_b: 10 }),
     });
-    const run = makeRun([validation]);
+    expect(measured).toEqual({ 'validation/loss_a': 2, 'validation/loss_b': 10, 'validation/total_loss': 12 });
+  });
+
+  it('keeps the best model by a loss, of which less is better, and stops when it no longer falls', async () => {
+    const results = [NaN, 3, 2, 2.5, 2.25];
+    const best: number[] = [];
+    const evaluation = new PeriodicEvaluation({
+      period: 2,
+      metric: 'validation/total_loss',
+      patience: 2,
+      evaluate: async (iteration) => ({ 'segm/AP': iteration, 'validation/total_loss': results[iteration / 2 - 1]! }),
+      onBest: async (iteration) => void best.push(iteration),
+    });
+    const run = makeRun([evaluation]);
+    expect(await run.trainer.train()).toEqual({
+      finished: false,
+      reason: 'validation/total_loss has not fallen below 2.000 of iteration 6 in 2 evaluations',
+    });
+    expect(best).toEqual([2, 4, 6]);
+    run.dispose();
+  });
+
+  it('reckons the evaluations to come into the time that is left', async () => {
+    let clock = 0;
+    const path = join(folder, 'metrics.jsonl');
+    const evaluation = new PeriodicEvaluation({
+      period: 5,
+      metric: 'm',
+      patience: 0,
+      evaluate: async () => {
+        clock += 40_000;
+        return { m: 1 };
+      },
+      onBest: async () => {},
+    });
+    const run = makeRun([evaluation, new PeriodicWriter([new JsonLinesWriter(path)], 10)], 0, {
+      now: () => clock,
+      loss: async (...given) => {
+        clock += 500;
+        return tinyLoss(...given);
+      },
+    });
     await run.trainer.train();
-    expect(run.trainer.scalars.get('validation/loss_a')).toBe(2);
-    expect(run.trainer.scalars.get('validation/total_loss')).toBe(12);
+    // A step of two batches takes 1 s, an evaluation every fifth step 40 s: 9 s a step.
+    expect((await readMetrics(path)).map((row) => [row.iteration, row.eta_seconds])).toEqual([
+      [4, 15 * 9],
+      [9, 10 * 9],
+      [14, 5 * 9],
+      [19, 0],
+    ]);
+    run.dispose();
+  });
+
+  it('writes a row every half minute where steps are slow', async () => {
+    let clock = 0;
+    const path = join(folder, 'metrics.jsonl');
+    const run = makeRun([new PeriodicWriter([new JsonLinesWriter(path)], 10)], 0, {
+      iterations: 10,
+      now: () => clock,
+      loss: async (...given) => {
+        clock += 6_000;
+        return tinyLoss(...given);
+      },
+    });
+    await run.trainer.train();
+    // 12 s a step.
+    expect((await readMetrics(path)).map((row) => row.iteration)).toEqual([2, 5, 8, 9]);
     run.dispose();
   });
 });

@@ -6,6 +6,8 @@ export interface Hook {
   beforeTrain?(trainer: Trainer): Promise<void> | void;
   /** Once, after the last step, also where the run was stopped; not after an error. */
   afterTrain?(trainer: Trainer, outcome: TrainOutcome): Promise<void> | void;
+  /** In the place of `afterTrain` where the run ends by an error, which is thrown afterwards; errors of this call are dropped. */
+  afterError?(trainer: Trainer, error: unknown): Promise<void> | void;
   beforeStep?(trainer: Trainer): Promise<void> | void;
   /** After the weights were updated. */
   afterStep?(trainer: Trainer, step: TrainStep): Promise<void> | void;

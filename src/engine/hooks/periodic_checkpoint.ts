@@ -1,6 +1,13 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AboutModel, removeFiles, setLastCheckpoint, writeTrainingCheckpoint } from '../training_checkpoint.js';
+import {
+  type AboutModel,
+  checkpointName,
+  checkpointsIn,
+  namesIn,
+  removeFiles,
+  setLastCheckpoint,
+  writeTrainingCheckpoint,
+} from '../training_checkpoint.js';
 import type { Trainer } from '../trainer.js';
 import type { Hook } from './hook.js';
 
@@ -42,26 +49,33 @@ export class PeriodicCheckpoint implements Hook {
     if (trainer.iteration !== this.saved) await this.save(trainer);
   }
 
+  /**
+   * A hook to stand in front of one that takes long, such as an evaluation: where both are due it saves first, so that what fails there costs
+   * nothing. This hook saves once more behind it, with its outcome.
+   */
+  before(long: { isDue(trainer: Trainer): boolean }): Hook {
+    return {
+      afterStep: async (trainer) => {
+        if (trainer.iteration % this.options.period === 0 && long.isDue(trainer)) await this.save(trainer);
+      },
+    };
+  }
+
   private async save(trainer: Trainer): Promise<void> {
     const { folder, keep, about, onSaved } = this.options;
-    const name = `checkpoints/iteration_${String(trainer.iteration).padStart(7, '0')}.safetensors`;
+    const isNew = trainer.iteration !== this.saved;
+    const name = checkpointName(trainer.iteration);
     await writeTrainingCheckpoint(join(folder, name), trainer, about);
     await setLastCheckpoint(folder, name);
     this.saved = trainer.iteration;
-    const files = (await namesIn(join(folder, 'checkpoints'))).filter((file) => /^iteration_\d+\.safetensors$/.test(file)).sort();
-    // Files of iterations to come are of a run that was resumed from an earlier one: they are no longer this run's.
-    const older = files.filter((file) => `checkpoints/${file}` !== name);
-    await removeFiles(older.slice(0, Math.max(0, files.length - keep)).map((file) => join(folder, 'checkpoints', file)));
-    onSaved?.(join(folder, name), trainer.iteration);
+    const files = await checkpointsIn(folder);
+    // What lies ahead is of a future that a run which was set back has left.
+    const ahead = files.filter((file) => file > name);
+    const old = files.slice(0, Math.max(0, files.length - ahead.length - keep));
+    await removeFiles([...ahead, ...old].map((file) => join(folder, file)));
+    if (isNew) onSaved?.(join(folder, name), trainer.iteration);
   }
 }
 
 /** A temporary file of `writeFileAtomic`. */
 const HALF_WRITTEN = /\.safetensors\.\d+\.[0-9a-f]{8}\.tmp$/;
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-}

@@ -2,14 +2,15 @@ import { ConfigError } from '../../errors.js';
 import { nearestNames } from '../../nearest_names.js';
 import type { Trainer, TrainOutcome } from '../trainer.js';
 import type { Hook } from './hook.js';
+import { VALIDATION } from './validation_loss.js';
 
 /** Settings of {@link PeriodicEvaluation}. */
 export interface EvaluationHookOptions {
   /** Steps between evaluations; the end of a run is always evaluated. */
   readonly period: number;
-  /** Measures the model as it is: percentages by name, such as `segm/AP`. May give up with the signal's reason once the run is to end. */
+  /** Measures the model as it is: by name, such as `segm/AP` or `validation/total_loss`. May give up with the signal's reason once the run is to end. */
   readonly evaluate: (iteration: number, signal: AbortSignal) => Promise<Readonly<Record<string, number>>>;
-  /** What "better" means: a name that `evaluate` gives; larger is better. */
+  /** What "better" means: a name that `evaluate` gives; larger is better, of losses (`validation/...`) smaller. */
   readonly metric: string;
   /** Evaluations without a better result before the run ends; 0 for never. */
   readonly patience: number;
@@ -26,6 +27,12 @@ interface BestSoFar {
   readonly since: number;
 }
 
+interface EvaluationState {
+  readonly best: BestSoFar | null;
+  /** The iteration of the last evaluation; -1 before the first. */
+  readonly evaluated: number;
+}
+
 /** Evaluates now and then, keeps the best, and ends a run that no longer gets better. A moving average, where there is one, is what is judged. */
 export class PeriodicEvaluation implements Hook {
   readonly name = 'evaluation';
@@ -34,18 +41,29 @@ export class PeriodicEvaluation implements Hook {
 
   constructor(private readonly options: EvaluationHookOptions) {}
 
-  state(): unknown {
-    return this.best ?? null;
+  state(): EvaluationState {
+    return { best: this.best ?? null, evaluated: this.evaluated };
   }
 
   restore(state: unknown): void {
-    this.best = (state as BestSoFar | null) ?? undefined;
+    const { best, evaluated } = state as EvaluationState;
+    this.best = best ?? undefined;
+    this.evaluated = evaluated;
+  }
+
+  /** Whether the iterations made so far ask for an evaluation. */
+  isDue({ iteration, options: { iterations } }: Trainer): boolean {
+    const { period } = this.options;
+    return iteration === iterations || (period > 0 && iteration % period === 0);
+  }
+
+  /** A run that was killed in its evaluation makes up for it. */
+  async beforeTrain(trainer: Trainer): Promise<void> {
+    if (trainer.iteration > 0 && this.evaluated !== trainer.iteration && this.isDue(trainer)) await this.run(trainer);
   }
 
   async afterStep(trainer: Trainer): Promise<void> {
-    const { period } = this.options;
-    if (trainer.iteration === trainer.options.iterations || (period > 0 && trainer.iteration % period === 0))
-      await this.run(trainer);
+    if (this.isDue(trainer)) await this.run(trainer);
   }
 
   async afterTrain(trainer: Trainer, _outcome: TrainOutcome): Promise<void> {
@@ -65,28 +83,43 @@ export class PeriodicEvaluation implements Hook {
       if (results === undefined) return print?.(`iter: ${iteration - 1}  evaluation given up: the run is to end`);
       for (const [name, value] of Object.entries(results)) if (Number.isFinite(value)) trainer.scalars.put(name, value, false);
       trainer.scalars.due = true;
-      if (!(metric in results))
+      const detected = Object.entries(results).some(([name, value]) => !name.startsWith(VALIDATION) && Number.isFinite(value));
+      // Where nothing was detected the names of classes are absent.
+      if (detected && !(metric in results))
         throw new ConfigError(
           `TEST.BEST_METRIC is '${metric}'; the evaluation gives ${nearestNames(metric, Object.keys(results)).join(', ')}.`,
         );
       this.evaluated = iteration;
-      if (!Object.values(results).some(Number.isFinite))
+      const value = results[metric] ?? NaN;
+      if (!detected)
         print?.(
-          `iter: ${iteration - 1}  evaluation: nothing was detected yet, so there is no ${metric}. Early in a run that is usual; if it stays so, ` +
+          `iter: ${iteration - 1}  evaluation: nothing was detected yet, so there is no ${this.lessIsBetter ? 'AP' : metric}. Early in a run that is usual; if it stays so, ` +
             'look at the warnings before the first iteration and try --sanity',
         );
-      const value = Number.isFinite(results[metric]) ? results[metric] : -1;
-      if (this.best === undefined || value > this.best.value) {
-        this.best = { value, iteration, since: 0 };
-        await onBest(iteration, value);
+      if (this.best === undefined || this.isBetter(value, this.best.value)) {
+        this.best = { value: Number.isFinite(value) ? value : this.worst, iteration, since: 0 };
+        await onBest(iteration, this.best.value);
       } else {
         this.best = { ...this.best, since: this.best.since + 1 };
       }
     });
     if (patience > 0 && this.best !== undefined && this.best.since >= patience && iteration < trainer.options.iterations)
       trainer.stop(
-        `${metric} has not risen above ${this.best.value.toFixed(2)} of iteration ${this.best.iteration} in ${patience} evaluations`,
+        `${metric} has not ${this.lessIsBetter ? 'fallen below' : 'risen above'} ${this.best.value.toPrecision(4)} of iteration ${this.best.iteration} in ${patience} evaluations`,
       );
+  }
+
+  private get lessIsBetter(): boolean {
+    return this.options.metric.startsWith(VALIDATION);
+  }
+
+  /** What stands for no value: any value is better. JSON has no infinity. */
+  private get worst(): number {
+    return this.lessIsBetter ? Number.MAX_VALUE : -1;
+  }
+
+  private isBetter(value: number, than: number): boolean {
+    return this.lessIsBetter ? value < than : value > than;
   }
 }
 

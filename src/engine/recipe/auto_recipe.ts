@@ -2,7 +2,8 @@ import type { Config } from '../../config/index.js';
 import { setKey } from '../../config/merge.js';
 import { anchorFit } from './anchor_fit.js';
 import { type DatasetFacts, quantile } from './dataset_facts.js';
-import { rateForBatch } from './preflight.js';
+import { estimateMemory, gigabytes, MEMORY_SHARE, type WeightShape } from './memory_estimate.js';
+import { ADAMW_RATE, rateForBatch } from './rates.js';
 
 /** One key that a recipe chose. */
 export interface Choice {
@@ -21,43 +22,67 @@ export interface RecipeConditions {
   readonly epochs?: number;
   /** Keys that someone gave: they stay. */
   readonly explicit: ReadonlySet<string>;
+  /** Bytes that the process may use, and the model's weights; without it memory is not looked at. */
+  readonly machine?: { readonly memory: number; readonly parameters: readonly WeightShape[] };
 }
 
 /**
- * Chooses how to train from the size of a data set and of its objects: batch, rate, length, schedule, frozen stages, input size, anchors and
- * augmentation. Sets the keys in the config, but for those given explicitly.
- * @returns what was set, and why, in the order of a reader's interest
+ * Chooses how to train from the size of a data set and of its objects: batch, rate, length, schedule, frozen stages, norms, input size, anchors
+ * and augmentation. Sets the keys in the config, but for those given explicitly.
+ * @returns what was set, and why; a key that was chosen twice, with its last reason
  */
 export function applyAutoRecipe(cfg: Config, facts: DatasetFacts, conditions: RecipeConditions): Choice[] {
-  const choices: Choice[] = [];
+  const choices = new Map<string, Choice>();
   const choose = (key: string, value: unknown, why: string): void => {
     if (conditions.explicit.has(key)) return;
     setKey(cfg, key, value, 'the recipe', []);
-    choices.push({ key, value, why });
+    choices.set(key, { key, value, why });
   };
-  batch(facts, choose);
+  backbone(facts, conditions, choose);
+  norms(cfg, conditions, choose);
+  inputSize(cfg, facts, choose);
+  batch(cfg, facts, conditions, choose);
   rate(cfg, choose);
   length(cfg, facts, conditions, choose);
-  backbone(facts, conditions, choose);
-  inputSize(cfg, facts, choose);
   anchors(cfg, facts, choose);
   sampling(facts, choose);
-  return choices;
+  return [...choices.values()];
 }
 
 type Choose = (key: string, value: unknown, why: string) => void;
 
-function batch({ pictures }: DatasetFacts, choose: Choose): void {
-  choose('SOLVER.IMS_PER_BATCH', Math.min(2, pictures), 'two pictures a step fit into the memory of most machines');
+/** Two pictures a step where they fit in memory, else one and the step of two; the input shrinks where that is not enough. */
+function batch(cfg: Config, facts: DatasetFacts, { machine, explicit }: RecipeConditions, choose: Choose): void {
+  const fits = () => !machine || estimateMemory(cfg, facts, machine.parameters) <= MEMORY_SHARE * machine.memory;
+  const needed = () => gigabytes(machine ? estimateMemory(cfg, facts, machine.parameters) : 0);
+  const has = gigabytes(machine?.memory ?? 0);
+  const two = Math.min(2, facts.pictures);
+  choose('SOLVER.IMS_PER_BATCH', two, 'two pictures a step fit into the memory of this machine');
+  if (!fits() && two > 1 && !explicit.has('SOLVER.IMS_PER_BATCH')) {
+    const why = `two pictures a step would take about ${needed()}, and the machine has ${has}`;
+    choose('SOLVER.IMS_PER_BATCH', 1, why);
+    choose('SOLVER.ACCUMULATE', two, 'the gradients of two steps together make the step of two pictures');
+  }
+  if (explicit.has('INPUT.MIN_SIZE_TRAIN')) return;
+  const why = `at ${Math.max(...cfg.INPUT.MIN_SIZE_TRAIN)} a step would take about ${needed()}, and the machine has ${has}`;
+  let short = Math.max(...cfg.INPUT.MIN_SIZE_TRAIN);
+  while (!fits() && short > SMALLEST_SHORT_SIDE) {
+    short = Math.max(SMALLEST_SHORT_SIDE, short - 32);
+    setSizes(cfg, short, why, choose);
+  }
 }
 
 function rate({ SOLVER }: Config, choose: Choose): void {
   const pictures = SOLVER.IMS_PER_BATCH * SOLVER.ACCUMULATE;
-  choose(
-    'SOLVER.BASE_LR',
-    Number(rateForBatch(pictures).toPrecision(6)),
-    `0.02 goes with 16 pictures a step; there are ${pictures}`,
-  );
+  if (SOLVER.OPTIMIZER === 'ADAMW') {
+    choose('SOLVER.BASE_LR', ADAMW_RATE, 'what AdamW takes with pretrained detectors, whatever the batch');
+    choose('SOLVER.WEIGHT_DECAY', 0.05, "goes with that rate: AdamW's decay is multiplied by it");
+  } else
+    choose(
+      'SOLVER.BASE_LR',
+      Number(rateForBatch(pictures).toPrecision(6)),
+      `0.02 goes with 16 pictures a step; there are ${pictures}`,
+    );
   choose('SOLVER.CLIP_GRADIENTS.ENABLED', true, 'a rare picture cannot throw the weights off');
   choose('SOLVER.CLIP_GRADIENTS.CLIP_TYPE', 'full_model', 'the direction of the step stays');
   choose('SOLVER.CLIP_GRADIENTS.CLIP_VALUE', 35, 'well above the norm of usual steps');
@@ -75,7 +100,7 @@ function length(cfg: Config, { pictures }: DatasetFacts, conditions: RecipeCondi
       ? `${epochs} passes over ${pictures} pictures, ${perStep} a step`
       : `${(seen / pictures).toFixed(0)} passes over ${pictures} pictures${pretrained ? '' : ', more from random weights'}; at least 2000 pictures in all`;
   choose('SOLVER.MAX_ITER', iterations, why);
-  const total = explicit.has('SOLVER.MAX_ITER') && epochs === undefined ? SOLVER.MAX_ITER : iterations;
+  const total = explicit.has('SOLVER.MAX_ITER') ? SOLVER.MAX_ITER : iterations;
   choose(
     'SOLVER.STEPS',
     [Math.round((total * 2) / 3), Math.round((total * 8) / 9)],
@@ -93,6 +118,30 @@ function backbone({ pictures }: DatasetFacts, { pretrained }: RecipeConditions, 
   else choose('MODEL.BACKBONE.FREEZE_AT', 2, 'stem and res2 are of use as they are');
 }
 
+/** Channels that group norms take in groups of 32. */
+const GROUPS = 32;
+
+/** Frozen norms of random weights normalise nothing; with few pictures a step the statistics of a batch are no good either. */
+function norms({ MODEL }: Config, { pretrained, explicit }: RecipeConditions, choose: Choose): void {
+  const { RESNETS, FPN, BACKBONE } = MODEL;
+  if (pretrained || RESNETS.NORM !== 'FrozenBN' || !/resnet/.test(BACKBONE.NAME) || explicit.has('MODEL.RESNETS.NORM')) return;
+  const hasPyramid = /fpn/.test(BACKBONE.NAME);
+  const widths = [
+    RESNETS.STEM_OUT_CHANNELS,
+    RESNETS.RES2_OUT_CHANNELS,
+    ...(RESNETS.DEPTH < 50 ? [] : [RESNETS.NUM_GROUPS * RESNETS.WIDTH_PER_GROUP]),
+    ...(hasPyramid ? [FPN.OUT_CHANNELS] : []),
+  ];
+  const odd = widths.find((width) => width % GROUPS !== 0);
+  const norm = odd === undefined ? 'GN' : 'BN';
+  const why =
+    odd === undefined
+      ? 'the weights are random, with which FrozenBN normalises nothing; group norms learn with few pictures a step, batch norms do not'
+      : `the weights are random, with which FrozenBN normalises nothing; group norms need channels by ${GROUPS}, and there are ${odd}`;
+  choose('MODEL.RESNETS.NORM', norm, why);
+  if (hasPyramid && FPN.NORM === '') choose('MODEL.FPN.NORM', norm, 'as in the backbone');
+}
+
 function inputSize(cfg: Config, { sizes, objects }: DatasetFacts, choose: Choose): void {
   const shortSides = sizes.map((size) => Math.min(...size));
   const picture = quantile(shortSides, 0.5);
@@ -103,11 +152,17 @@ function inputSize(cfg: Config, { sizes, objects }: DatasetFacts, choose: Choose
   );
   const wanted = Math.min(Math.max(needed, Math.min(picture, 480)), 1.5 * picture, 800);
   const short = Math.max(64, Math.round(wanted / 32) * 32);
-  const long = Math.round((short * 1333) / 800);
   const why = `the median picture has ${picture}, and at that size nine of ten objects have about 24 pixels, or it is as large as is of use`;
+  setSizes(cfg, short, why, choose);
+}
+
+/** The short side below which memory no longer shrinks the input. */
+const SMALLEST_SHORT_SIDE = 256;
+
+function setSizes(cfg: Config, short: number, why: string, choose: Choose): void {
   const jitter = [0.8, 0.84, 0.88, 0.92, 0.96, 1].map((factor) => Math.round((short * factor) / 8) * 8);
   choose('INPUT.MIN_SIZE_TRAIN', [...new Set(jitter)], why);
-  choose('INPUT.MAX_SIZE_TRAIN', long, 'as 1333 to 800');
+  choose('INPUT.MAX_SIZE_TRAIN', Math.round((short * 1333) / 800), 'as 1333 to 800');
   const test = Math.max(...cfg.INPUT.MIN_SIZE_TRAIN);
   choose('INPUT.MIN_SIZE_TEST', test, 'the largest size of training');
   choose('INPUT.MAX_SIZE_TEST', cfg.INPUT.MAX_SIZE_TRAIN, 'as in training');

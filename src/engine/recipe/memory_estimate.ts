@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import type { Config } from '../../config/index.js';
 import type { ModelParameter } from '../../layers/module.js';
 import { type DatasetFacts, inputScale, quantile } from './dataset_facts.js';
@@ -13,13 +14,30 @@ const BLOCKS: Record<number, readonly number[]> = {
 /** Values that forward and backward keep of every value of a map: it, its normalised form, its gradient. */
 const KEPT = 3;
 
+/** What a weight takes. */
+export type WeightShape = Pick<ModelParameter, 'shape' | 'trainable'>;
+
+/** A step may take this share of the memory. */
+export const MEMORY_SHARE = 0.8;
+
+/** Such as `1.5 GB`. */
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GB`;
+}
+
+/** Bytes that this process may use. */
+export function machineMemory(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
 /**
  * Roughly how many bytes a training step takes: weights with gradients, velocities and averages, and the maps that the backward pass needs.
  * Right within a factor of about two.
  */
-export function estimateMemory(cfg: Config, facts: DatasetFacts, parameters: readonly ModelParameter[]): number {
+export function estimateMemory(cfg: Config, facts: DatasetFacts, parameters: readonly WeightShape[]): number {
   const { MODEL, SOLVER, INPUT } = cfg;
-  const size = (p: ModelParameter) => p.shape.reduce((a, b) => a * b, 1);
+  const size = (p: WeightShape) => p.shape.reduce((a, b) => a * b, 1);
   const all = parameters.reduce((sum, p) => sum + size(p), 0);
   const trained = parameters.filter((p) => p.trainable).reduce((sum, p) => sum + size(p), 0);
   const slots = (SOLVER.OPTIMIZER === 'ADAMW' ? 2 : 1) + (SOLVER.EMA_DECAY > 0 ? 1 : 0);

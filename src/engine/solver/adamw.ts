@@ -27,9 +27,9 @@ export class AdamW implements Optimizer {
     this.square = new Slots('exp_avg_sq', parameters);
   }
 
-  step(gradients: ReadonlyMap<string, tf.Tensor>, lrFactor: number): void {
+  step(gradients: ReadonlyMap<string, tf.Tensor>, lrFactor: number, norms?: tf.Tensor1D): void {
     const { clipping } = this.options;
-    const used = clipping ? clipGradients(gradients, clipping) : gradients;
+    const used = clipping ? clipGradients(gradients, clipping, norms) : gradients;
     this.steps++;
     for (const parameter of this.parameters) {
       const gradient = used.get(parameter.name);

@@ -16,20 +16,28 @@ export function clippingFromConfig({ SOLVER: { CLIP_GRADIENTS: clip } }: Config)
   return { kind: 'norm', over, limit: clip.CLIP_VALUE, order: clip.NORM_TYPE };
 }
 
+/** The 2-norm of every gradient, as a tensor [gradients] in their order, which the caller disposes of. */
+export function gradientNorms(gradients: ReadonlyMap<string, tf.Tensor>): tf.Tensor1D {
+  if (gradients.size === 0) return tf.tensor1d([]);
+  return tf.tidy(() => tf.stack([...gradients.values()].map((gradient) => normOf(gradient, 2)))) as tf.Tensor1D;
+}
+
 /**
  * Clips gradients as PyTorch does: norms are scaled by min(1, limit / (norm + 1e-6)).
+ * @param known what `gradientNorms` gives for these gradients, where it has been computed
  * @returns new tensors by the same names, which the caller disposes of; the given ones stay
  */
 export function clipGradients(
   gradients: ReadonlyMap<string, tf.Tensor>,
   clipping: GradientClipping | undefined,
+  known?: tf.Tensor1D,
 ): Map<string, tf.Tensor> {
   const names = [...gradients.keys()];
   const clipped = tf.tidy(() => {
     const tensors = [...gradients.values()];
     if (!clipping) return tensors.map((gradient) => tf.clone(gradient));
     if (clipping.kind === 'value') return tensors.map((g) => tf.clipByValue(g, -clipping.limit, clipping.limit));
-    const norms = tensors.map((gradient) => normOf(gradient, clipping.order));
+    const norms = known && clipping.order === 2 ? tf.unstack(known) : tensors.map((gradient) => normOf(gradient, clipping.order));
     const total = clipping.over === 'model' && norms.length > 0 ? normOf(tf.stack(norms), clipping.order) : undefined;
     return tensors.map((gradient, i) => {
       const factor = tf.minimum(tf.div(clipping.limit, tf.add(total ?? norms[i], 1e-6)), 1);

@@ -12,8 +12,9 @@ export interface Optimizer {
    * One update of every parameter that has a gradient; the others keep still.
    * @param gradients by Detectron2's names, in the layout of the variables; they stay the caller's
    * @param lrFactor what the schedule gives for this iteration
+   * @param norms the 2-norms of the gradients [gradients], where they are known: clipping by norm takes them
    */
-  step(gradients: ReadonlyMap<string, tf.Tensor>, lrFactor: number): void;
+  step(gradients: ReadonlyMap<string, tf.Tensor>, lrFactor: number, norms?: tf.Tensor1D): void;
   /** All that the next step depends on besides the weights, by name. */
   state(): Promise<Map<string, HostTensor>>;
   /** @throws CheckpointError where the state is that of other parameters or of another optimiser */

@@ -26,9 +26,9 @@ export class Sgd implements Optimizer {
     this.velocity = options.momentum === 0 ? undefined : new Slots('momentum', parameters);
   }
 
-  step(gradients: ReadonlyMap<string, tf.Tensor>, lrFactor: number): void {
+  step(gradients: ReadonlyMap<string, tf.Tensor>, lrFactor: number, norms?: tf.Tensor1D): void {
     const { clipping } = this.options;
-    const used = clipping ? clipGradients(gradients, clipping) : gradients;
+    const used = clipping ? clipGradients(gradients, clipping, norms) : gradients;
     for (const parameter of this.parameters) {
       const gradient = used.get(parameter.name);
       if (gradient) tf.tidy(() => this.update(parameter, gradient, lrFactor));

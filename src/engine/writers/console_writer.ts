@@ -18,7 +18,7 @@ export class ConsoleWriter implements Writer {
     if (scalars.total_loss !== undefined)
       this.print(parts.flatMap(([name, value]) => (value === undefined ? [] : `${name}: ${value}`)).join('  '));
     const results = Object.entries(scalars).filter(([name]) =>
-      /^(bbox|segm|keypoints)\/(AP|AP50|AP75)$|^validation\/total_loss$/.test(name),
+      /^(bbox|segm|keypoints)\/(AP|AP50|AP75)$|^panoptic_seg\/PQ$|^sem_seg\/mIoU$|^validation\/total_loss$/.test(name),
     );
     if (results.length > 0)
       this.print(`iter: ${iteration}  ${results.map(([name, value]) => `${name}: ${value.toFixed(3)}`).join('  ')}`);

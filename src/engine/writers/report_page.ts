@@ -1,13 +1,15 @@
 import type { MetricsRow } from './json_lines_writer.js';
 import type { ReportPicture } from './report_writer.js';
 
+/** Whether the run goes on, when the page reloads itself; or what ended it, where that was an error. */
+export type ReportState = 'running' | 'ended' | { readonly error: string };
+
 /** What a page shows. */
 export interface ReportContent {
   readonly title: string;
   readonly rows: readonly MetricsRow[];
   readonly pictures: readonly ReportPicture[];
-  /** Whether the run goes on: the page then reloads itself. */
-  readonly running: boolean;
+  readonly state: ReportState;
   /** uPlot. */
   readonly script: string;
   readonly style: string;
@@ -24,9 +26,10 @@ interface Chart {
 }
 
 /** A self-contained HTML page of curves and pictures. */
-export function reportPage({ title, rows, pictures, running, script, style }: ReportContent): string {
+export function reportPage({ title, rows, pictures, state, script, style }: ReportContent): string {
   const last = rows.at(-1);
-  const state = last
+  const running = state === 'running';
+  const reached = last
     ? `iteration ${last.iteration}${running && last.eta_seconds !== undefined ? `, about ${Math.ceil(last.eta_seconds / 60)} minutes left` : ''}`
     : 'no iteration yet';
   return `<!doctype html>
@@ -34,10 +37,10 @@ export function reportPage({ title, rows, pictures, running, script, style }: Re
 ${running ? '<meta http-equiv="refresh" content="30">' : ''}
 <style>${style}
 body { font: 14px system-ui, sans-serif; margin: 2em auto; max-width: 1100px; padding: 0 1em; }
-.charts { display: flex; flex-wrap: wrap; gap: 1em; } figure { display: inline-block; margin: 0 1em 1em 0; } figure img { max-width: 500px; }
+pre { white-space: pre-wrap; color: #b00; } .charts { display: flex; flex-wrap: wrap; gap: 1em; } figure { display: inline-block; margin: 0 1em 1em 0; } figure img { max-width: 500px; }
 </style></head><body>
 <h1>${escape(title)}</h1>
-<p>${running ? 'Running' : 'Ended'}: ${escape(state)}.</p>
+<p>${running ? 'Running' : state === 'ended' ? 'Ended' : 'Ended by an error'}: ${escape(reached)}.</p>${typeof state === 'object' ? `\n<pre>${escape(state.error)}</pre>` : ''}
 <div class="charts" id="charts"></div>
 ${pictures.map(figure).join('\n')}
 <script>${closed(script)}</script>
@@ -58,6 +61,7 @@ function chartsOf(rows: readonly MetricsRow[]): Chart[] {
   const groups: [string, string[]][] = [
     ['Losses', pick((name) => name === 'total_loss' || name.startsWith('loss_'))],
     ['Average precision, percent', pick((name) => /^(bbox|segm|keypoints)\/AP(50|75)?$/.test(name))],
+    ['Panoptic quality and IoU of the pixels, percent', pick((name) => /^(panoptic_seg\/PQ|sem_seg\/mIoU)$/.test(name))],
     ['Validation losses', pick((name) => name.startsWith('validation/'))],
     ['Learning rate', pick((name) => name === 'lr')],
     ['Seconds a step', pick((name) => name === 'time' || name === 'data_time')],

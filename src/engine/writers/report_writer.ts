@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { writeFileAtomic } from '../../atomic_file.js';
 import { type MetricsRow, readMetrics } from './json_lines_writer.js';
-import { reportPage } from './report_page.js';
+import { reportPage, type ReportState } from './report_page.js';
 import type { Writer } from './writer.js';
 
 /** A picture with what the model found in it so far, as PNG. */
@@ -39,8 +39,10 @@ export class ReportWriter implements Writer {
 
   constructor(private readonly options: ReportOptions) {}
 
+  /** Writes the page at once: it is there before the first row is. */
   async open(iteration: number): Promise<void> {
     this.rows = (await readMetrics(this.options.metrics)).filter((row) => row.iteration < iteration);
+    await this.page('running');
   }
 
   async write(iteration: number, scalars: Readonly<Record<string, number>>): Promise<void> {
@@ -48,26 +50,30 @@ export class ReportWriter implements Writer {
     const now = this.now();
     if (now < this.nextPage) return;
     this.nextPage = now + PERIOD;
-    await this.renew(true);
+    await this.renewPictures();
+    await this.page('running');
   }
 
-  async close(): Promise<void> {
+  async close(error?: unknown): Promise<void> {
+    // After an error nobody knows what the model still can.
+    if (error !== undefined) return this.page({ error: error instanceof Error ? error.message : String(error) });
     this.nextPictures = -Infinity;
-    await this.renew(false);
+    await this.renewPictures();
+    await this.page('ended');
   }
 
-  private async renew(running: boolean): Promise<void> {
+  private async renewPictures(): Promise<void> {
     const start = this.now();
-    if (this.options.pictures && start >= this.nextPictures) {
-      this.pictures = await this.options.pictures();
-      const end = this.now();
-      this.nextPictures = end + (end - start) / PICTURE_SHARE;
-    }
+    if (!this.options.pictures || start < this.nextPictures) return;
+    this.pictures = await this.options.pictures();
+    const end = this.now();
+    this.nextPictures = end + (end - start) / PICTURE_SHARE;
+  }
+
+  private async page(state: ReportState): Promise<void> {
     this.chart ??= await chartLibrary();
-    await writeFileAtomic(
-      this.options.path,
-      reportPage({ title: this.options.title, rows: this.rows, pictures: this.pictures, running, ...this.chart }),
-    );
+    const { title, path } = this.options;
+    await writeFileAtomic(path, reportPage({ title, rows: this.rows, pictures: this.pictures, state, ...this.chart }));
   }
 
   private now(): number {

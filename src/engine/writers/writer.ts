@@ -4,5 +4,6 @@ export interface Writer {
   open?(iteration: number): Promise<void> | void;
   /** @param iteration the last one that was made, from 0 */
   write(iteration: number, scalars: Readonly<Record<string, number>>): Promise<void> | void;
-  close?(): Promise<void> | void;
+  /** @param error what ended the run, where something did */
+  close?(error?: unknown): Promise<void> | void;
 }
