@@ -36,7 +36,10 @@ export const schema = {
     PRECOMPUTED_PROPOSAL_TOPK_TEST: int(1000, 'Inference: precomputed proposals kept an image.'),
   },
   DATALOADER: {
-    NUM_WORKERS: int(4, "Processes of Detectron2's loader.", { ignored: 'it changes the pace of loading only' }),
+    NUM_WORKERS: int(
+      4,
+      'Training: threads that load and augment pictures ahead, at most one a core less one; 0 loads between the steps.',
+    ),
     ASPECT_RATIO_GROUPING: bool(true, 'Training: upright and lying pictures go into different batches.'),
     SAMPLER_TRAIN: string('TrainingSampler', 'Training: order in which pictures are drawn.', {
       choices: ['TrainingSampler', 'RepeatFactorTrainingSampler', 'RandomSubsetTrainingSampler', 'WeightedTrainingSampler'],

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Random } from '../data/random.js';
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, DatasetError, ImageError } from '../errors.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { type BatchGradients, DivergenceGuard } from './divergence_guard.js';
@@ -171,7 +171,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
     const samples: TrainingSample[] = [];
     for (let part = 0; part < accumulate; part++) {
       const asked = now();
-      const { value: batch, done } = await options.batches.next();
+      const { value: batch, done } = await this.nextBatch();
       if (done) throw new ArgumentError(`The batches ended at iteration ${iteration}; expected as many as there are iterations.`);
       waited += now() - asked;
       samples.push(...batch);
@@ -200,6 +200,17 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
     scalars.put('time', seconds);
     this.iteration++;
     return { iteration, losses, totalLoss, learningRate, samples, seconds };
+  }
+
+  /** A file that fails does so long after the start: the error says when, and how to go on. */
+  private async nextBatch(): Promise<IteratorResult<readonly TrainingSample[]>> {
+    try {
+      return await this.options.batches.next();
+    } catch (error) {
+      if (error instanceof ImageError || error instanceof DatasetError)
+        error.message = `Iteration ${this.iteration} has no pictures: ${error.message.replace(/\.$/, '')}. Mend the file, then go on from the last checkpoint with --resume.`;
+      throw error;
+    }
   }
 
   /** Moves the weights, where the gradients are numbers; disposes of the gradients. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { startBackend, type ConcreteDevice, type Device } from '../backends/select.js';
@@ -15,7 +16,7 @@ import { agree } from '../distributed/agreement.js';
 import type { Communicator } from '../distributed/communicator.js';
 import { DataParallel } from '../distributed/data_parallel.js';
 import { indivisibleSettings } from '../distributed/indivisible.js';
-import type { AugmentationSpec } from '../data/transforms/augmentation_specs.js';
+import { areBuiltIn, type AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
 import type { PanopticFiles } from '../evaluation/panoptic_files.js';
@@ -28,6 +29,7 @@ import type { Hook } from './hooks/hook.js';
 import { localWeights } from './load_model.js';
 import { lossGradients } from './loss_gradients.js';
 import { chooseRecipe, startReference } from './recipe/choose_recipe.js';
+import { checkData, judgedSet, trainingSet } from './recipe/data_check.js';
 import { datasetFacts } from './recipe/dataset_facts.js';
 import { machineMemory } from './recipe/memory_estimate.js';
 import { preflight } from './recipe/preflight.js';
@@ -119,7 +121,7 @@ export interface TrainingRun {
  * @throws DatasetError, ConfigError, CheckpointError, BackendError before the first step
  */
 export async function prepareTraining(options: TrainingRunOptions): Promise<TrainingRun> {
-  const { output, train, validation, processes, resume = false } = options;
+  const { output, train, processes, resume = false } = options;
   const config = structuredClone(options.config);
   const isFirst = (processes?.rank ?? 0) === 0;
   const print = (isFirst ? options.print : undefined) ?? (() => {});
@@ -132,10 +134,35 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   const loader = await trainSamplesFromConfig(config, {
     ...train,
     seed: config.SEED,
+    workers: loaderThreads(config, options.augmentations),
     ...(options.augmentations ? { augmentations: options.augmentations } : {}),
     ...(processes ? { part: processes } : {}),
     ...(resumed ? { state: resumed.state.batches as LoaderState } : {}),
   });
+  try {
+    return await runOn(loader, config, options, { resumed, device: backend.device, startsRandom, print });
+  } catch (error) {
+    await loader.close();
+    throw error;
+  }
+}
+
+/** What is known before the model is made. */
+interface Preparation {
+  readonly resumed: Awaited<ReturnType<typeof readTrainingCheckpoint>> | undefined;
+  readonly device: ConcreteDevice;
+  readonly startsRandom: boolean;
+  readonly print: (line: string) => void;
+}
+
+async function runOn(
+  loader: TrainLoader,
+  config: Config,
+  options: TrainingRunOptions,
+  { resumed, device, startsRandom, print }: Preparation,
+): Promise<TrainingRun> {
+  const { output, train, validation, processes, resume = false } = options;
+  const isFirst = (processes?.rank ?? 0) === 0;
   const { classes, categoryIds, keypointNames, messages } = loader.dataset;
   for (const message of messages) print(message);
   config.MODEL.ROI_HEADS.NUM_CLASSES = classes.length;
@@ -150,9 +177,14 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     ...(await semanticNamesOf(validation, config)),
   };
   const judged = validation && (await validationSet(validation, classes, config));
+  if (!resume && isFirst) {
+    const sets = [trainingSet(train.json, loader.dataset.records)];
+    if (validation && judged) sets.push(judgedSet(validation.json, judged, validation.images));
+    for (const set of sets) print(await checkData(set, config));
+  }
   const random = new Random(config.SEED);
   const model = trainable(config, processes);
-  print(`device ${backend.device}, seed ${config.SEED}, ${loader.dataset.records.length} pictures, ${classes.length} classes`);
+  print(`device ${device}, seed ${config.SEED}, ${loader.dataset.records.length} pictures, ${classes.length} classes`);
   if (processes)
     print(
       `${processes.size} processes, ${config.SOLVER.IMS_PER_BATCH / processes.size} of ${config.SOLVER.IMS_PER_BATCH} pictures a step each`,
@@ -209,7 +241,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     model,
     about,
     loader,
-    device: backend.device,
+    device,
     train: () => trainer.train(),
     async dispose() {
       await loader.close();
@@ -218,6 +250,12 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
       model.dispose();
     },
   };
+}
+
+/** Threads that load ahead: one core is left to the steps. */
+function loaderThreads({ DATALOADER }: Config, augmentations: readonly AugmentationSpec[] = []): number {
+  if (!areBuiltIn(augmentations)) return 0;
+  return Math.min(DATALOADER.NUM_WORKERS, Math.max(1, availableParallelism() - 1));
 }
 
 /** A seed of chance, the same for all processes. */

@@ -24,11 +24,19 @@ interface Run {
   /** Where it is stopped before its end. */
   stopAt?: number;
   resume?: boolean;
+  /** Threads that load ahead. */
+  threads?: number;
 }
 
 /** Trains a very small Mask R-CNN with flips, two sizes, momentum and a moving average. @returns every step's losses, and all that the checkpoint holds */
-async function train(device: string, { name, iterations, seed = 7, stopAt, resume = false }: Run) {
-  const overrides = [`SOLVER.MAX_ITER=${iterations}`, 'SOLVER.CHECKPOINT_PERIOD=1000', 'SOLVER.EMA_DECAY=0.9', `SEED=${seed}`];
+async function train(device: string, { name, iterations, seed = 7, stopAt, resume = false, threads = 0 }: Run) {
+  const overrides = [
+    `DATALOADER.NUM_WORKERS=${threads}`,
+    `SOLVER.MAX_ITER=${iterations}`,
+    'SOLVER.CHECKPOINT_PERIOD=1000',
+    'SOLVER.EMA_DECAY=0.9',
+    `SEED=${seed}`,
+  ];
   const { config } = parseConfig(SMALLEST_CONFIG, 'smallest.yaml', overrides);
   const losses: Record<string, number>[] = [];
   const output = join(folder, `${device}-${name}`);
@@ -81,5 +89,11 @@ describe.each(devices.filter((device) => device === 'cpu' || device === 'wasm'))
     // Weights, momentum and moving average.
     expect([...rest.tensors.keys()].some((key) => key.startsWith('optimizer.momentum.'))).toBe(true);
     expect(rest.tensors).toEqual(whole.tensors);
+    if (device !== 'wasm') return;
+    // Threads that have loaded ahead of the stop change nothing.
+    const ahead = await train(device, { name: 'ahead', iterations: 20, stopAt: 7, threads: 1 });
+    const behind = await train(device, { name: 'ahead', iterations: 20, resume: true, threads: 1 });
+    expect([...ahead.losses, ...behind.losses]).toEqual(whole.losses);
+    expect(behind.tensors).toEqual(whole.tensors);
   });
 });

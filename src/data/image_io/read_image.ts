@@ -54,6 +54,20 @@ export async function readImage(source: string | Uint8Array, options: ReadImageO
   };
 }
 
+/**
+ * The size that `readImage` would give, from the file's header alone: damage behind it is not seen.
+ * @throws ImageError as `readImage` where there is no header to read
+ */
+export async function readImageSize(path: string): Promise<{ readonly height: number; readonly width: number }> {
+  const sharp = await loadSharp();
+  const metadata = await sharp(path, { limitInputPixels: false, pages: 1 })
+    .metadata()
+    .catch(() => undefined);
+  // What is not read so is read whole, which says why.
+  if (!metadata || !FORMATS.has(metadata.format)) return readImage(path);
+  return { height: metadata.autoOrient.height, width: metadata.autoOrient.width };
+}
+
 /** A picture as its file stores it: palette indices, 16-bit gray, alpha and ink included. */
 export interface StoredSamples {
   /** [height, width, channels] interleaved; 16 bits for gray files that have them. */

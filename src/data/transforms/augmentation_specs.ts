@@ -47,6 +47,11 @@ type BuiltInSpec = {
   };
 }[keyof typeof CLASSES];
 
+/** Whether all are the library's own: threads do not know what this process has registered. */
+export function areBuiltIn(specs: readonly AugmentationSpec[]): boolean {
+  return specs.every(({ name }) => Object.hasOwn(CLASSES, name));
+}
+
 /**
  * Builds augmentations from plain data.
  * @throws ArgumentError for an unknown name, or arguments that the class refuses

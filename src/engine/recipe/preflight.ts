@@ -3,7 +3,8 @@ import type { Image } from '../../data/image_io/pixel_formats.js';
 import type { ModelParameter } from '../../layers/module.js';
 import { anchorFit } from './anchor_fit.js';
 import { type DatasetFacts, inputScale, quantile } from './dataset_facts.js';
-import { estimateMemory } from './memory_estimate.js';
+import { estimateMemory, gigabytes, MEMORY_SHARE } from './memory_estimate.js';
+import { ADAMW_RATE, rateForBatch } from './rates.js';
 
 /** What is about to be trained on what. */
 export interface PreflightInput {
@@ -22,11 +23,6 @@ export interface PreflightInput {
 export interface Preflight {
   readonly facts: readonly string[];
   readonly warnings: readonly string[];
-}
-
-/** The rate that goes with a batch: Detectron2's 0.02 with 16 pictures, linear in their number (Goyal et al. 2017). */
-export function rateForBatch(pictures: number): number {
-  return (0.02 / 16) * pictures;
 }
 
 /** The checks before the first step: what makes a training predict nothing, diverge or run out of memory, seen in a second. */
@@ -136,11 +132,10 @@ function pixels({ config, picture }: PreflightInput): Part {
 
 function memory({ config, facts, parameters, memory: available }: PreflightInput): Part {
   const needed = estimateMemory(config, facts, parameters);
-  const text = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`;
   return {
-    facts: [`memory: about ${text(needed)} a step (within a factor of two); the machine has ${text(available)}`],
+    facts: [`memory: about ${gigabytes(needed)} a step (within a factor of two); the machine has ${gigabytes(available)}`],
     warnings:
-      needed > 0.8 * available
+      needed > MEMORY_SHARE * available
         ? [
             `a step may not fit in memory. Halve SOLVER.IMS_PER_BATCH (${config.SOLVER.IMS_PER_BATCH}) and double SOLVER.ACCUMULATE (${config.SOLVER.ACCUMULATE}), or lower INPUT.MIN_SIZE_TRAIN.`,
           ]
@@ -157,6 +152,13 @@ function rate({ config: { SOLVER } }: PreflightInput): Part {
       facts: [text],
       warnings: [
         `SOLVER.BASE_LR ${SOLVER.BASE_LR} is high for ${batch} pictures a step: ${Number(fitting.toPrecision(3))} goes with them (0.02 with 16, linear). Expect NaN otherwise.`,
+      ],
+    };
+  if (SOLVER.OPTIMIZER === 'ADAMW' && SOLVER.BASE_LR > 10 * ADAMW_RATE)
+    return {
+      facts: [text],
+      warnings: [
+        `SOLVER.BASE_LR ${SOLVER.BASE_LR} is a rate for SGD: AdamW moves every weight by about that much a step. ${ADAMW_RATE} goes with pretrained detectors, and up to ${10 * ADAMW_RATE} with random weights.`,
       ],
     };
   return { facts: [text] };
