@@ -109,7 +109,7 @@ function learnByHeart(config: Config, facts: DatasetFacts): void {
 }
 
 /** The smallest short side at which anchors and pixels are enough for the objects, as far as they are at the config's own. */
-function quickSize(config: Config, facts: DatasetFacts): number {
+export function quickSize(config: Config, facts: DatasetFacts): number {
   const { MIN_SIZE_TEST: full, MAX_SIZE_TEST: longest } = config.INPUT;
   if (full <= 0) return full;
   const judge = (short: number) => {

@@ -3,6 +3,7 @@ import type { Checkpoint } from '../checkpoint/parse.js';
 import { CheckpointError } from '../errors.js';
 import type { ModelParameter } from '../layers/module.js';
 import { initializeWeights } from '../layers/weight_init.js';
+import { cocoClassNames } from '../model_zoo/coco_classes.js';
 import type { Random } from '../data/random.js';
 
 /** A part of a model that starts from random values, and why. */
@@ -67,6 +68,35 @@ export function giveStartWeights(
   }
   const report = loadCheckpoint(checkpoint, parameters, { reinitialise: [...fresh.keys()] });
   return { loaded: report.loaded.length, fresh: [...fresh].map(([part, why]) => ({ part, why })) };
+}
+
+/** Classes that are spelled out. */
+const NAMED = 3;
+
+/**
+ * What is to be said where the heads keep weights of other classes: as many, but with other names or in another order.
+ * @param classNames of the annotations
+ * @returns nothing where the names agree, are not known, or the heads start at random anyway
+ */
+export function otherClasses(
+  { metadata }: Pick<Checkpoint, 'metadata'>,
+  classNames: readonly string[],
+  fresh: readonly FreshPart[],
+): string | undefined {
+  const stored =
+    metadata.class_names === undefined
+      ? classNames.length === cocoClassNames.length
+        ? cocoClassNames
+        : undefined
+      : (JSON.parse(metadata.class_names) as string[]);
+  if (stored?.length !== classNames.length || fresh.some(({ part }) => /^roi_heads|^head\b/.test(part))) return undefined;
+  const differ = classNames.flatMap((name, i) => (name === stored[i] ? [] : [`${stored[i]} is ${name} here`]));
+  if (differ.length === 0) return undefined;
+  const more = differ.length > NAMED ? ` and ${differ.length - NAMED} more` : '';
+  return (
+    `the weights are of other classes, though of as many (${differ.slice(0, NAMED).join(', ')}${more}): the heads keep what they learnt, class by class in ` +
+    'this order. Where that is not meant, start from a backbone alone, such as ImageNetPretrained/MSRA/R-50'
+  );
 }
 
 function layerOf(name: string): string {

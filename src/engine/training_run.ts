@@ -37,7 +37,7 @@ import { lrSchedule } from './solver/lr_schedule.js';
 import { iterationsOfEpochs, scaleSchedule } from './solver/scale_schedule.js';
 import { optimizerFromConfig } from './solver/optimizer.js';
 import { WeightAverage } from './solver/weight_average.js';
-import { giveStartWeights } from './start_weights.js';
+import { giveStartWeights, otherClasses } from './start_weights.js';
 import {
   type AboutModel,
   findLastCheckpoint,
@@ -190,7 +190,7 @@ async function runOn(
       `${processes.size} processes, ${config.SOLVER.IMS_PER_BATCH / processes.size} of ${config.SOLVER.IMS_PER_BATCH} pictures a step each`,
     );
   if (!resumed) {
-    await startFrom(model, options, config, random, print);
+    await startFrom(model, options, about, random, print);
     const { records, withoutObjects } = loader.dataset;
     const facts = datasetFacts(records, classes, withoutObjects);
     const picture = await readImage(records[0].file_name, { format: 'RGB' });
@@ -306,20 +306,19 @@ async function newestCheckpoint(output: string): ReturnType<typeof readTrainingC
 async function startFrom(
   model: MetaArchitecture,
   options: TrainingRunOptions,
-  config: Config,
+  { config, classNames }: AboutModel,
   random: Random,
   print: (line: string) => void,
 ): Promise<void> {
   const reference = startReference(config, options.weights);
   const path = reference === 'none' ? undefined : await localWeights(reference, options.offline ? { offline: true } : {});
-  const { loaded, fresh } = giveStartWeights(
-    model.modelParameters(),
-    path === undefined ? undefined : await readCheckpoint(path),
-    random.fork(0),
-  );
-  if (path === undefined) return print('weights: random');
+  const checkpoint = path === undefined ? undefined : await readCheckpoint(path);
+  const { loaded, fresh } = giveStartWeights(model.modelParameters(), checkpoint, random.fork(0));
+  if (!checkpoint) return print('weights: random');
   print(`weights: ${loaded} tensors of ${path}`);
   for (const { part, why } of fresh) print(`WARNING: ${part} starts from random values: it ${why}`);
+  const others = otherClasses(checkpoint, classNames, fresh);
+  if (others !== undefined) print(`WARNING: ${others}.`);
   const backbone = backboneOf(reference);
   for (const line of backbone ? backboneMismatches(backbone, config) : []) print(`WARNING: ${line}.`);
 }

@@ -60,7 +60,12 @@ describe('maskrcnn train', () => {
     predictor.dispose();
 
     expect((await runMain(start('parts', 'SOLVER.MAX_ITER=2'))).code).toBe(0);
-    const rest = await runMain(['train', '--resume', '--output', join(folder, 'parts'), '--device', 'wasm', 'SOLVER.MAX_ITER=4']);
+    // On the device that it was started on, whatever auto would take; with a thread that loads ahead.
+    const rest = await runMain([
+      ...['train', '--resume', '--output', join(folder, 'parts')],
+      ...['SOLVER.MAX_ITER=4', 'DATALOADER.NUM_WORKERS=1'],
+    ]);
+    expect(rest.out).toMatch(/^device wasm, seed 7/m);
     expect(rest.out).toMatch(/resumed at 2 of 4 iterations/);
     expect(rest.code).toBe(0);
     expect(await weightsOf('parts', 4)).toEqual(await weightsOf('whole', 4));
@@ -138,6 +143,28 @@ describe('maskrcnn train', () => {
     expect(again.out).toMatch(/resumed at 2 of 4 iterations/);
   });
 
+  it('names a picture that turns out to be damaged, and goes on once it is mended', { timeout: 300_000 }, async () => {
+    const own = writeTinyData(join(folder, 'damaged'), 6);
+    const damaged = join(own.images, '4.png');
+    const whole = readFileSync(damaged);
+    // The header is sound, so that nothing is seen before its turn comes.
+    writeFileSync(damaged, whole.subarray(0, whole.length / 2));
+    const output = join(folder, 'damaged', 'run');
+    const settings = ['SOLVER.MAX_ITER=6', 'SOLVER.CHECKPOINT_PERIOD=1', 'DATALOADER.NUM_WORKERS=1'];
+    const args = start('damaged', ...settings).map((arg) =>
+      arg === data.json ? own.json : arg === data.images ? own.images : arg === join(folder, 'damaged') ? output : arg,
+    );
+    const { code, err } = await runMain(args);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /Iteration [0-2] has no pictures: '.*4\.png' is damaged or cut short: .*\. Mend the file, then go on from the last checkpoint with --resume\./,
+    );
+    expect(readFileSync(join(output, 'report.html'), 'utf8')).toMatch(/Ended by an error: .*4\.png' is damaged/s);
+    writeFileSync(damaged, whole);
+    const again = /Iteration 0 /.test(err) ? args : ['train', '--resume', '--output', output];
+    expect((await runMain(again)).code).toBe(0);
+  });
+
   it('says before the first step what cannot work', async () => {
     const other = writeTinyData(join(folder, 'other'), 2, ['red', 'green']);
     const errors: string[] = [];
@@ -150,5 +177,23 @@ describe('maskrcnn train', () => {
     errors.length = 0;
     expect(await run(start('epochs', '--epochs', '-1'))).toBe(1);
     expect(errors.join('')).toMatch(/--epochs.*"-1" is not a number above 0/s);
+    for (const [args, wanted] of [
+      [start('length', '--epochs', '3', 'SOLVER.MAX_ITER=7'), /--epochs and SOLVER\.MAX_ITER both say how long the run is/],
+      [['train', '--resume', '--output', join(folder, 'parts'), '--epochs', '3'], /SOLVER\.MAX_ITER=N sets another end/],
+      [start('whole'), /holds a run already \(its last checkpoint: iteration_0000004\.safetensors\)\. Go on with it by --resume/],
+      [start('gone', '--train-images', folder), /train\.json: 6 of 6 pictures are not there: /],
+      [
+        start('metric', '--val-json', data.val, '--val-images', data.images, 'TEST.BEST_METRIC=segm/AP-read'),
+        /TEST\.BEST_METRIC is 'segm\/AP-read'; the evaluation will not give it\. Nearest: segm\/AP-red, /,
+      ],
+      [
+        start('loss', '--val-json', data.val, '--val-images', data.images, 'TEST.BEST_METRIC=validation/total_loss'),
+        /no validation loss is measured; set TEST\.VALIDATION_LOSS_IMAGES=50/,
+      ],
+    ] as const) {
+      errors.length = 0;
+      expect(await run([...args])).toBe(1);
+      expect(errors.join('')).toMatch(wanted);
+    }
   });
 });

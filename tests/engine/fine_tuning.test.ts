@@ -7,12 +7,13 @@ import { readCheckpoint } from '../../src/checkpoint/read.js';
 import { type SafetensorsTensor, writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { getConfig, parseConfig, publishedConfigNames } from '../../src/config/index.js';
 import { Random } from '../../src/data/random.js';
-import { giveStartWeights } from '../../src/engine/start_weights.js';
+import { giveStartWeights, otherClasses } from '../../src/engine/start_weights.js';
 import type { ModelParameter } from '../../src/layers/module.js';
 import { buildModel } from '../../src/meta_arch/build_model.js';
 import { runMain } from '../cli/run_main.js';
 import { TINY_CONFIG, writeTinyData } from '../cli/tiny_data.js';
 import { useDevice } from '../ops/devices.js';
+import { cocoClassNames } from '../../src/model_zoo/coco_classes.js';
 import { backboneMismatches, imageNetBackbones } from '../../src/model_zoo/backbones.js';
 import { addressOf, backboneOf } from '../../src/model_zoo/fetch_weights.js';
 
@@ -224,6 +225,42 @@ describe('weights with another number of classes', () => {
       .map((line) => JSON.parse(line) as Record<string, number | boolean>);
     expect(rows.at(-1)).toMatchObject({ finished: true, iteration: 1 });
     expect(rows[0]!.total_loss).toBeGreaterThan(0);
+  });
+});
+
+describe('weights of as many classes with other names', () => {
+  const named = (names?: readonly string[]) =>
+    ({ metadata: names ? { class_names: JSON.stringify(names) } : {} }) as { metadata: Record<string, string> };
+
+  it('are kept, and it is said which class becomes which', () => {
+    expect(otherClasses(named(['red', 'blue']), ['red', 'green'], [])).toMatch(
+      /^the weights are of other classes, though of as many \(blue is green here\): the heads keep what they learnt, .* start from a backbone alone/,
+    );
+    expect(otherClasses(named(['a', 'b', 'c', 'd']), ['b', 'c', 'd', 'a'], [])).toMatch(
+      /\(a is b here, b is c here, c is d here and 1 more\)/,
+    );
+    // Published weights do not tell their classes: 80 are those of COCO.
+    const own = cocoClassNames.map((name, i) => (i === 79 ? 'comb' : name));
+    expect(otherClasses(named(), own, [])).toMatch(/\(toothbrush is comb here\)/);
+  });
+
+  it('have nothing to be said of where names agree, are not known, or heads start afresh', () => {
+    expect(otherClasses(named(['red', 'blue']), ['red', 'blue'], [])).toBeUndefined();
+    expect(otherClasses(named(), cocoClassNames, [])).toBeUndefined();
+    expect(otherClasses(named(), ['red', 'blue'], [])).toBeUndefined();
+    const fresh = [{ part: 'roi_heads.box_predictor.cls_score', why: 'is not in the file' }];
+    expect(otherClasses(named(['red', 'blue']), ['red', 'green'], fresh)).toBeUndefined();
+  });
+
+  it('are told of by a training', { timeout: 300_000 }, async () => {
+    const given = model(TINY_CONFIG, 'MODEL.ROI_HEADS.NUM_CLASSES=2');
+    const path = join(folder, 'others.safetensors');
+    await writeSafetensors(path, numbered(given.modelParameters()), { class_names: '["red","green"]' });
+    given.dispose();
+    const { code, out } = await train('tiny.yaml', 'others', '--weights', path, 'SOLVER.MAX_ITER=1', 'SOLVER.BASE_LR=1e-9');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^WARNING: the weights are of other classes, though of as many \(green is blue here\)/m);
+    expect(out).not.toMatch(/starts from random values/);
   });
 });
 
