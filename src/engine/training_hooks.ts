@@ -84,7 +84,7 @@ export function hooksOf(
 }
 
 /** What `TEST.BEST_METRIC` names, or the model's main number. @throws ConfigError for a name that no evaluation will give */
-function bestMetric(about: AboutModel, judged: CocoDataset, validation: ValidationFiles): string {
+export function bestMetric(about: AboutModel, judged: CocoDataset, validation: ValidationFiles): string {
   const { MODEL, TEST } = about.config;
   const metric = TEST.BEST_METRIC || mainMetric(MODEL, validation);
   if (metric.startsWith(VALIDATION)) {

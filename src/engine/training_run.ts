@@ -47,7 +47,7 @@ import {
 } from './training_checkpoint.js';
 import { ImageOrders } from '../rpn/image_orders.js';
 import { Trainer, type TrainOutcome } from './trainer.js';
-import { hooksOf, shownPictures } from './training_hooks.js';
+import { bestMetric, hooksOf, shownPictures } from './training_hooks.js';
 import type { Writer } from './writers/writer.js';
 
 /** A COCO annotation file and the folder of its pictures. */
@@ -177,6 +177,7 @@ async function runOn(
     ...(await semanticNamesOf(validation, config)),
   };
   const judged = validation && (await validationSet(validation, classes, config));
+  if (validation && judged) bestMetric(about, judged, validation);
   if (!resume && isFirst) {
     const sets = [trainingSet(train.json, loader.dataset.records)];
     if (validation && judged) sets.push(judgedSet(validation.json, judged, validation.images));

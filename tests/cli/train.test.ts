@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -177,10 +177,15 @@ describe('maskrcnn train', () => {
     errors.length = 0;
     expect(await run(start('epochs', '--epochs', '-1'))).toBe(1);
     expect(errors.join('')).toMatch(/--epochs.*"-1" is not a number above 0/s);
+    mkdirSync(join(folder, 'earlier', 'checkpoints'), { recursive: true });
+    writeFileSync(join(folder, 'earlier', 'checkpoints', 'iteration_0000004.safetensors'), '');
     for (const [args, wanted] of [
       [start('length', '--epochs', '3', 'SOLVER.MAX_ITER=7'), /--epochs and SOLVER\.MAX_ITER both say how long the run is/],
       [['train', '--resume', '--output', join(folder, 'parts'), '--epochs', '3'], /SOLVER\.MAX_ITER=N sets another end/],
-      [start('whole'), /holds a run already \(its last checkpoint: iteration_0000004\.safetensors\)\. Go on with it by --resume/],
+      [
+        start('earlier'),
+        /holds a run already \(its last checkpoint: iteration_0000004\.safetensors\)\. Go on with it by --resume/,
+      ],
       [start('gone', '--train-images', folder), /train\.json: 6 of 6 pictures are not there: /],
       [
         start('metric', '--val-json', data.val, '--val-images', data.images, 'TEST.BEST_METRIC=segm/AP-read'),
