@@ -12,12 +12,21 @@ import type { WatchAddress, WatchAnswer, WatchOptions, WatchOrder } from './watc
  * connection between every rank and rank 0.
  */
 export class PeerWatch {
+  private failed = false;
+
   private constructor(
     private readonly worker: Worker,
     private readonly unwatched: Communicator,
     /** The calls that go through this one are watched. */
     readonly communicator: Communicator,
-  ) {}
+    private readonly print: (line: string) => void,
+  ) {
+    // Its connections close with it: the others end, and name this rank.
+    worker.on('error', ({ message }) => {
+      this.failed = true;
+      this.print(`WARNING: the thread of rank ${communicator.rank} that watches over the other processes failed: ${message}`);
+    });
+  }
 
   /**
    * Collective.
@@ -36,13 +45,12 @@ export class PeerWatch {
       timeout,
     };
     const worker = new Worker(workerModule('watch_thread', import.meta.url), { workerData: options });
-    const watch = new PeerWatch(worker, communicator, new CountedCommunicator(communicator, position));
-    const { address } = await watch.answer();
-    const told = communicator.broadcast(new TextEncoder().encode(JSON.stringify(address ?? null)));
-    if (rank > 0) {
-      const { problem } = await watch.order({ do: 'join', address: JSON.parse(new TextDecoder().decode(told)) as WatchAddress });
-      if (problem !== undefined) print(`WARNING: ${problem}.`);
-    }
+    const watch = new PeerWatch(worker, communicator, new CountedCommunicator(communicator, position), print);
+    const { address: own, problem } = await watch.answer();
+    const told = communicator.broadcast(new TextEncoder().encode(JSON.stringify(own ?? null)));
+    const address = JSON.parse(new TextDecoder().decode(told)) as WatchAddress | null;
+    const unjoined = rank > 0 && address !== null ? (await watch.order({ do: 'join', address })).problem : problem;
+    if (unjoined !== undefined) print(`WARNING: ${unjoined}.`);
     // A thread that has nothing to say does not keep the process alive.
     worker.unref();
     communicator.barrier();
@@ -67,10 +75,17 @@ export class PeerWatch {
     return this.answer();
   }
 
+  /** What the thread answers; nothing where it failed, which was said. */
   private async answer(): Promise<WatchAnswer> {
+    if (this.failed) return {};
     this.worker.ref();
-    const [answer] = (await once(this.worker, 'message')) as [WatchAnswer];
-    this.worker.unref();
-    return answer;
+    try {
+      const [answer] = (await once(this.worker, 'message')) as [WatchAnswer];
+      return answer;
+    } catch {
+      return {};
+    } finally {
+      this.worker.unref();
+    }
   }
 }

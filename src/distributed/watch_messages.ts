@@ -45,12 +45,45 @@ export interface WatchAnswer {
   readonly problem?: string;
 }
 
-/** Cuts a stream of bytes into its lines. */
-export function eachLine(onLine: (line: WatchLine) => void): (chunk: string) => void {
+/** Characters of the longest line that is read: other programs that find the port may send without end. */
+const LONGEST = 65_536;
+
+const KINDS: readonly unknown[] = ['hello', 'beat', 'bye', 'end'] satisfies WatchLine['kind'][];
+
+/**
+ * Cuts a stream of text into the lines of watches.
+ * @param onLine    takes them; says whether to go on
+ * @param onStrange called once, where something else comes, or a line without end; nothing is read after it
+ */
+export function eachLine(onLine: (line: WatchLine) => boolean, onStrange: () => void): (chunk: string) => void {
   let rest = '';
+  let open = true;
+  const strange = (): void => {
+    [open, rest] = [false, ''];
+    onStrange();
+  };
   return (chunk) => {
+    if (!open) return;
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) onLine(JSON.parse(line) as WatchLine);
+    for (const text of lines) {
+      const line = text.length > LONGEST ? undefined : parseLine(text);
+      if (line === undefined) return strange();
+      open = onLine(line);
+      if (!open) return;
+    }
+    if (rest.length > LONGEST) strange();
   };
 }
+
+function parseLine(text: string): WatchLine | undefined {
+  try {
+    const line = JSON.parse(text) as WatchLine | null;
+    return KINDS.includes(line?.kind) ? line! : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** As much of a reason as a line holds. */
+export const shortReason = (reason: string): string => reason.slice(0, LONGEST / 8);

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { ProgressWatch, type Standstill } from './progress_watch.js';
 import {
   eachLine,
+  shortReason,
   type WatchAddress,
   type WatchAnswer,
   type WatchLine,
@@ -52,10 +53,14 @@ function tellAll(line: WatchLine): Promise<unknown> {
 async function endProcess(reason: string): Promise<void> {
   if (ending) return;
   ending = true;
-  writeSync(2, `maskrcnn: rank ${rank} of ${size} ends: ${reason.replace(/\s*\n\s*/g, ' ')}\n`);
-  if (rank === 0) await tellAll({ kind: 'end', reason });
-  const { default: koffi } = await import('koffi');
-  koffi.load(process.platform === 'darwin' ? 'libSystem.dylib' : 'libc.so.6').func('void _exit(int)')(1);
+  try {
+    writeSync(2, `maskrcnn: rank ${rank} of ${size} ends: ${reason.replace(/\s*\n\s*/g, ' ')}\n`);
+  } catch {
+    // Nobody reads what it says; it ends all the same.
+  }
+  if (rank === 0) await tellAll({ kind: 'end', reason: shortReason(reason) });
+  // Nothing of the main thread may run any more, and no handler waits for it.
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function watch(other: number, description: string, socket: Socket): void {
@@ -68,32 +73,49 @@ function watch(other: number, description: string, socket: Socket): void {
   socket.on('close', gone);
 }
 
-function prepare(socket: Socket, onLine: (line: WatchLine) => void): void {
+/** @param onLine says whether the connection is one of ours */
+function prepare(socket: Socket, onLine: (line: WatchLine) => boolean): void {
   socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE).setEncoding('utf8');
   // An error closes the connection, and that is looked at.
   socket.on('error', () => undefined);
-  socket.on('data', eachLine(onLine));
+  const strange = (): void => void socket.destroy();
+  socket.on(
+    'data',
+    eachLine((line) => {
+      if (onLine(line)) return true;
+      strange();
+      return false;
+    }, strange),
+  );
 }
 
-function hear(line: WatchLine): void {
+function hear(line: WatchLine): true {
   if (line.kind === 'beat') progress.hear(line.rank, line.position, performance.now());
   if (line.kind === 'bye') {
     left.add(line.rank);
     progress.leave(line.rank);
   }
   if (line.kind === 'end') void endProcess(line.reason);
+  return true;
 }
 
 function listen(): void {
   const server = createServer((socket) => {
     let known = false;
+    // Whoever does not say who it is holds no connection.
+    socket.setTimeout(CONNECT, () => !known && socket.destroy());
     prepare(socket, (line) => {
       if (known) return hear(line);
-      if (line.kind !== 'hello' || line.token !== token) return socket.destroy();
+      if (line.kind !== 'hello' || line.token !== token) return false;
       known = true;
+      socket.setTimeout(0);
       watch(line.rank, line.who, socket);
+      return true;
     });
   });
+  server.once('error', ({ message }) =>
+    answer({ problem: `rank 0 (${who}) cannot listen (${message}): where a rank dies, the others learn it from mpirun alone` }),
+  );
   server.listen(0, () => {
     const inner = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
     const hosts = [hostname(), ...inner.filter(({ internal }) => !internal).map(({ address }) => address), '127.0.0.1'];
@@ -145,7 +167,7 @@ port.on('message', async (order: WatchOrder) => {
   if (order.do === 'join') return join(order.address);
   if (order.do === 'fail') {
     ending = true;
-    await tellAll({ kind: 'end', reason: order.reason });
+    await tellAll({ kind: 'end', reason: shortReason(order.reason) });
   } else {
     leaving = true;
     if (rank === 0) progress.leave(rank);
