@@ -177,8 +177,6 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
   if (source === undefined) throw new ArgumentError("--config names the model; 'maskrcnn info zoo' lists those of the zoo.");
   const { config, warnings } = resolveConfig(source, overrides);
   for (const warning of warnings) print(`WARNING: ${warning}`);
-  const { scaleToProcesses } = await import('../engine/solver/world_size.js');
-  scaleToProcesses(config, world?.communicator.size);
   const files = {
     train: { json: trainJson, images: trainImages, ...(trainSemantic === undefined ? {} : { semantic: trainSemantic }) },
     ...(valJson !== undefined && valImages !== undefined

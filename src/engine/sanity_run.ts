@@ -3,6 +3,7 @@ import { writeCocoDataset } from '../data/coco/write_coco.js';
 import { join } from 'node:path';
 import { DatasetError } from '../errors.js';
 import type { Hook } from './hooks/hook.js';
+import { scaleToProcesses } from './solver/world_size.js';
 import { type CocoFiles, prepareTraining, type TrainingRunOptions } from './training_run.js';
 
 /** Pictures that a sanity run learns by heart. */
@@ -29,6 +30,7 @@ export async function sanityRun(options: TrainingRunOptions): Promise<SanityResu
   const folder = join(options.output, 'sanity');
   const four = await fewPictures(options.train, join(folder, 'pictures.json'));
   const config = structuredClone(options.config);
+  scaleToProcesses(config);
   Object.assign(config.INPUT, {
     RANDOM_FLIP: 'none',
     MIN_SIZE_TRAIN: [config.INPUT.MIN_SIZE_TEST],

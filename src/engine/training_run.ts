@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { startBackend, type Device } from '../backends/select.js';
 import { readCheckpoint } from '../checkpoint/read.js';
-import { type Config, dumpConfig, untrainableSettings } from '../config/index.js';
+import { type Config, dumpConfig, parseConfig, untrainableSettings } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { datasetRecords } from '../data/coco/dataset_records.js';
 import { semanticClassNames } from '../data/annotations/semantic_map.js';
@@ -13,7 +11,7 @@ import { readCocoDataset } from '../data/coco/read_coco.js';
 import { readPanopticDataset } from '../data/coco/read_panoptic.js';
 import { trainSamplesFromConfig, type LoaderState, type TrainLoader } from '../data/loader/index.js';
 import { readImage } from '../data/image_io/read_image.js';
-import { agree } from '../distributed/agreement.js';
+import { agreeOnSettings, agreeOnStart } from '../distributed/start_agreement.js';
 import type { Communicator } from '../distributed/communicator.js';
 import { DataParallel } from '../distributed/data_parallel.js';
 import { indivisibleSettings } from '../distributed/indivisible.js';
@@ -36,6 +34,7 @@ import { lrSchedule } from './solver/lr_schedule.js';
 import { iterationsOfEpochs, scaleSchedule } from './solver/scale_schedule.js';
 import { optimizerFromConfig } from './solver/optimizer.js';
 import { WeightAverage } from './solver/weight_average.js';
+import { scaleToProcesses } from './solver/world_size.js';
 import { giveStartWeights } from './start_weights.js';
 import { type AboutModel, findLastCheckpoint, readTrainingCheckpoint, restoreTrainer } from './training_checkpoint.js';
 import { ImageOrders } from '../rpn/image_orders.js';
@@ -117,10 +116,13 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   const isFirst = (processes?.rank ?? 0) === 0;
   const print = (isFirst ? options.print : undefined) ?? (() => {});
   const backend = await startBackend(options.device ?? 'auto');
+  // First of all: from here on all processes go the same way, and meet in the same calls.
+  if (processes) await agreeOnSettings(processes, options, backend.device);
+  const resumed = resume ? await newestCheckpoint(output, processes) : undefined;
+  scaleToProcesses(config, begunWith(resumed) || processes?.size);
   if (config.SEED < 0) config.SEED = drawSeed(processes);
   const startsRandom = (options.weights ?? (config.MODEL.WEIGHTS || 'none')) === 'none';
   if (options.auto && !resume) await chooseRecipe(config, options, !startsRandom, print);
-  const resumed = resume ? await newestCheckpoint(output) : undefined;
   const loader = await trainSamplesFromConfig(config, {
     ...train,
     seed: config.SEED,
@@ -194,7 +196,7 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
     restoreTrainer(trainer as unknown as Trainer, resumed);
     print(`resumed at ${trainer.iteration} of ${config.SOLVER.MAX_ITER} iterations from ${resumed.checkpoint.source}`);
   }
-  if (processes) await agreeOnStart(processes, options, about, model);
+  if (processes) await agreeOnStart(processes, options, loader.dataset.records, judged, model.modelParameters());
   if (isFirst) await writeFileAtomic(join(output, 'config.yaml'), dumpConfig(config));
   return {
     trainer,
@@ -211,6 +213,8 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   };
 }
 
+type Resumed = Awaited<ReturnType<typeof readTrainingCheckpoint>>;
+
 async function chooseRecipe(
   config: Config,
   options: TrainingRunOptions,
@@ -223,6 +227,7 @@ async function chooseRecipe(
     pretrained,
     evaluated: options.validation !== undefined,
     explicit: options.auto?.explicit ?? new Set(),
+    processes: options.processes?.size ?? 1,
     ...(options.epochs === undefined ? {} : { epochs: options.epochs }),
   });
   print('recipe:');
@@ -243,23 +248,6 @@ function drawSeed(processes: Communicator | undefined): number {
   return seed[0];
 }
 
-/** @throws DatasetError where the processes have other files, settings or weights */
-async function agreeOnStart(
-  processes: Communicator,
-  { train, validation }: TrainingRunOptions,
-  { config }: AboutModel,
-  model: MetaArchitecture,
-): Promise<void> {
-  const weights = createHash('sha256');
-  for (const parameter of model.modelParameters()) weights.update(await parameter.get());
-  agree(processes, {
-    'the config': dumpConfig(config),
-    'the training annotations': await readFile(train.json),
-    'the validation annotations': validation ? await readFile(validation.json) : null,
-    'the weights to start from': weights.digest('hex'),
-  });
-}
-
 /** @throws ConfigError for a model that has no losses here, or none that can be divided over processes */
 function trainable(config: Config, processes: Communicator | undefined): MetaArchitecture {
   const indivisible = processes && processes.size > 1 ? indivisibleSettings(config) : [];
@@ -271,13 +259,23 @@ function trainable(config: Config, processes: Communicator | undefined): MetaArc
   return buildModel(config);
 }
 
-async function newestCheckpoint(output: string): ReturnType<typeof readTrainingCheckpoint> {
-  const path = await findLastCheckpoint(output);
-  if (path === undefined)
+/** Of a run's folder; of several processes the first says which one it is. */
+async function newestCheckpoint(output: string, processes: Communicator | undefined): Promise<Resumed> {
+  const isFirst = (processes?.rank ?? 0) === 0;
+  const found = isFirst ? await findLastCheckpoint(output) : undefined;
+  const name = found === undefined ? '' : relative(output, found);
+  const told = processes ? new TextDecoder().decode(processes.broadcast(new TextEncoder().encode(name))) : name;
+  if (told === '')
     throw new CheckpointError(
       `${output} has no checkpoint to resume from; leave --resume out to start, or name the folder of the run.`,
     );
-  return readTrainingCheckpoint(path);
+  return readTrainingCheckpoint(join(output, told));
+}
+
+/** The number of processes that a run's batch and rate were fitted to: it keeps them with any other number. 0 where they were not. */
+function begunWith(resumed: Resumed | undefined): number {
+  const text = resumed?.checkpoint.metadata.config;
+  return text === undefined ? 0 : parseConfig(text, resumed!.checkpoint.source).config.SOLVER.REFERENCE_WORLD_SIZE;
 }
 
 async function startFrom(
@@ -288,7 +286,9 @@ async function startFrom(
   print: (line: string) => void,
 ): Promise<void> {
   const reference = options.weights ?? (config.MODEL.WEIGHTS || 'none');
-  const path = reference === 'none' ? undefined : await localWeights(reference, options.offline ? { offline: true } : {});
+  const onWait = (owner: string) => print(`${owner} downloads the same weights: waiting for them`);
+  const path =
+    reference === 'none' ? undefined : await localWeights(reference, { onWait, ...(options.offline ? { offline: true } : {}) });
   const { loaded, fresh } = giveStartWeights(
     model.modelParameters(),
     path === undefined ? undefined : await readCheckpoint(path),

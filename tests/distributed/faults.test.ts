@@ -117,10 +117,14 @@ describe.skipIf(mpiReason())('a training in several processes', () => {
   it('refuses before the first step what is not the same everywhere', { timeout: 300_000 }, async () => {
     const other = join(folder, 'other.json');
     writeFileSync(other, `${readFileSync(options.json, 'utf8')}\n`);
-    const ofLast = { json: other, overrides: ['SOLVER.MAX_ITER=5'] };
-    const { code, out } = await run(2, { output: join(folder, 'other'), ofLast }).end;
+    // One draws its seed, the other has one: before they meet in a call of which the other knows nothing.
+    const ofLast = { json: other, overrides: ['SOLVER.MAX_ITER=5', 'SEED=3'] };
+    const first = { overrides: ['SEED=-1'] };
+    const { code, out } = await run(2, { output: join(folder, 'other'), ...first, ofLast }).end;
     expect(code).not.toBe(0);
-    expect(out).toMatch(/the config: rank 0 has [0-9a-f]{8}, rank 1 [0-9a-f]{8}; the training annotations: rank 0 has/);
+    expect(out).toMatch(/the training annotations: rank 0 has SHA-256 [0-9a-f]{16}, rank 1 SHA-256/);
+    expect(out).toContain('SEED: rank 0 has -1, rank 1 3');
+    expect(out).toContain('SOLVER.MAX_ITER: rank 0 has 4, rank 1 5');
     expect(out).not.toContain('saved');
     const batch = await run(2, { output: join(folder, 'odd'), overrides: ['SOLVER.IMS_PER_BATCH=3'] }).end;
     expect(batch.code).not.toBe(0);
