@@ -21,6 +21,8 @@ export interface RecipeConditions {
   readonly epochs?: number;
   /** Keys that someone gave: they stay. */
   readonly explicit: ReadonlySet<string>;
+  /** Processes that learn together; 1 unless given. */
+  readonly processes?: number;
 }
 
 /**
@@ -35,7 +37,7 @@ export function applyAutoRecipe(cfg: Config, facts: DatasetFacts, conditions: Re
     setKey(cfg, key, value, 'the recipe', []);
     choices.push({ key, value, why });
   };
-  batch(facts, choose);
+  batch(facts, conditions, choose);
   rate(cfg, choose);
   length(cfg, facts, conditions, choose);
   backbone(facts, conditions, choose);
@@ -47,7 +49,8 @@ export function applyAutoRecipe(cfg: Config, facts: DatasetFacts, conditions: Re
 
 type Choose = (key: string, value: unknown, why: string) => void;
 
-function batch({ pictures }: DatasetFacts, choose: Choose): void {
+function batch({ pictures }: DatasetFacts, { processes = 1 }: RecipeConditions, choose: Choose): void {
+  if (processes > 1) return choose('SOLVER.IMS_PER_BATCH', processes, `a picture a step for each of ${processes} processes`);
   choose('SOLVER.IMS_PER_BATCH', Math.min(2, pictures), 'two pictures a step fit into the memory of most machines');
 }
 
