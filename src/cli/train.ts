@@ -27,6 +27,7 @@ interface TrainFlags {
   sanity?: boolean;
   offline?: boolean;
   rankTimeout: number;
+  overlap?: boolean;
   json?: boolean;
 }
 
@@ -68,6 +69,11 @@ export function register(program: Command): void {
       positive,
       600,
     )
+    .option(
+      '--overlap',
+      'under mpirun: sum gradients while others are still computed; the default where the processes are on several machines',
+    )
+    .option('--no-overlap', 'sum gradients once all are computed')
     .option('--offline', 'never go to the network')
     .option('--json', 'print the log and the outcome as JSON lines')
     .action(async (overrides: string[], flags: TrainFlags) => {
@@ -191,7 +197,7 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
     resume: flags.resume ?? false,
     device: flags.device as 'auto',
     print,
-    ...(world ? { processes: world.communicator } : {}),
+    ...(world ? { processes: world.communicator, overlap: flags.overlap ?? world.spansMachines } : {}),
     ...(flags.weights === undefined ? {} : { weights: flags.weights }),
     ...(flags.epochs === undefined ? {} : { epochs: flags.epochs }),
     ...(flags.auto ? { auto: { explicit: await explicitKeys(overrides, flags) } } : {}),

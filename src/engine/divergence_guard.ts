@@ -19,8 +19,14 @@ export interface BatchGradients {
 export class DivergenceGuard {
   private readonly before: string[] = [];
 
-  /** @param folder where the batch is saved */
-  constructor(private readonly folder?: string) {}
+  /**
+   * @param folder where the batch is saved
+   * @param rank of several processes that may save into one folder
+   */
+  constructor(
+    private readonly folder?: string,
+    private readonly rank?: number,
+  ) {}
 
   /** @returns what `compute` gives, where its losses are finite @throws DivergenceError */
   async watch(
@@ -28,13 +34,7 @@ export class DivergenceGuard {
     samples: readonly TrainingSample[],
     compute: () => Promise<BatchGradients>,
   ): Promise<BatchGradients> {
-    let found: BatchGradients;
-    try {
-      found = await compute();
-    } catch (error) {
-      if (error instanceof DivergenceError) throw await this.error(iteration, samples, error.message, error);
-      throw error;
-    }
+    const found = await this.explain(iteration, samples, compute);
     const bad = Object.entries(found.losses).filter(([, value]) => !Number.isFinite(value));
     if (bad.length === 0) {
       const total = Object.values(found.losses).reduce((a, b) => a + b, 0);
@@ -46,6 +46,16 @@ export class DivergenceGuard {
     throw await this.error(iteration, samples, `${bad.map(([name, value]) => `${name} is ${value}`).join(', ')}.`);
   }
 
+  /** Tells of a DivergenceError in `work` when and on what it was. */
+  async explain<T>(iteration: number, samples: readonly TrainingSample[], work: () => Promise<T> | T): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof DivergenceError) throw await this.error(iteration, samples, error.message, error);
+      throw error;
+    }
+  }
+
   private async error(
     iteration: number,
     samples: readonly TrainingSample[],
@@ -54,16 +64,23 @@ export class DivergenceGuard {
   ): Promise<DivergenceError> {
     const images = samples.map(({ imageId, fileName }) => `${imageId} (${fileName})`).join(', ');
     const course = this.before.length > 0 ? ` The total losses before: ${this.before.join(', ')}.` : '';
-    let saved = '';
-    if (this.folder !== undefined) {
-      const path = join(this.folder, `diverged_batch_${iteration}.safetensors`);
-      await saveBatch(path, samples);
-      saved = ` The batch is saved in ${path}.`;
-    }
+    const saved = this.folder === undefined ? '' : await this.save(this.folder, iteration, samples);
     return new DivergenceError(
       `Training diverged at iteration ${iteration}, images ${images}: ${what}${course}${saved} ${ADVICE}`,
       cause === undefined ? {} : { cause },
     );
+  }
+
+  /** A disk that is full must not take the place of what is to be told. */
+  private async save(folder: string, iteration: number, samples: readonly TrainingSample[]): Promise<string> {
+    const ofRank = this.rank === undefined ? '' : `_rank_${this.rank}`;
+    const path = join(folder, `diverged_batch_${iteration}${ofRank}.safetensors`);
+    try {
+      await saveBatch(path, samples);
+      return ` The batch is saved in ${path}.`;
+    } catch (error) {
+      return ` The batch could not be saved: ${error instanceof Error ? error.message : String(error)}`;
+    }
   }
 }
 

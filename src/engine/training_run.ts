@@ -92,6 +92,11 @@ export interface TrainingRunOptions {
    * Rank 0 alone prints and writes; the folder is one that all can read.
    */
   readonly processes?: Communicator;
+  /**
+   * Sums gradients over the processes while the backward pass still computes others: what the network takes is hidden behind the computing, for a thread
+   * that waits in MPI meanwhile. Default false. No effect with SOLVER.ACCUMULATE above 1.
+   */
+  readonly overlap?: boolean;
 }
 
 /** A run that is ready to start, or has ended. */
@@ -175,7 +180,8 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
         )
       : undefined;
   const optimizer = optimizerFromConfig(config, model.modelParameters());
-  const sharing = processes && new DataParallel(processes);
+  const overlap = (options.overlap ?? false) && config.SOLVER.ACCUMULATE === 1;
+  const sharing = processes && new DataParallel(processes, { overlap });
   const trainer = new Trainer<MetaArchitecture>({
     model,
     optimizer,
