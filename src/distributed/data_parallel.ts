@@ -4,6 +4,8 @@ import type { BatchGradients } from '../engine/divergence_guard.js';
 import { lossGradients } from '../engine/loss_gradients.js';
 import type { StepSharing } from '../engine/trainer.js';
 import type { TrainableModel } from '../meta_arch/training_pass.js';
+import type { Module } from '../layers/module.js';
+import { BatchNorm } from '../layers/norm.js';
 import { ImageOrders } from '../rpn/image_orders.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import type { Communicator } from './communicator.js';
@@ -12,7 +14,7 @@ import { type GradientShape, GradientSum, sumGradients } from './gradient_bucket
 export interface DataParallelOptions {
   /**
    * Sums gradients while the backward pass computes those of earlier layers, where the communicator can. For steps of one batch: gradients that are
-   * accumulated first are summed once, behind the last.
+   * accumulated first are summed once, behind the last. Not for norms of kind `SyncBN`, which exchange sums in the backward pass themselves.
    */
   readonly overlap?: boolean;
 }
@@ -69,6 +71,13 @@ export class DataParallel implements StepSharing {
       losses: Object.fromEntries(Object.keys(losses).map((name) => [name, values[names.indexOf(name)]])),
       gradients: sums,
     };
+  }
+
+  /** Gives a model's norms of kind `SyncBN` the statistics of all processes' pictures. Before the first step. */
+  synchronise(model: Module): void {
+    model.visit((module) => {
+      if (module instanceof BatchNorm) module.synchronise((sums) => this.communicator.sum(sums));
+    });
   }
 
   /** Batch norms that learn have statistics of the pictures of their own process: the running ones become the mean of all. */

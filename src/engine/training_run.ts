@@ -14,7 +14,7 @@ import { readImage } from '../data/image_io/read_image.js';
 import { agreeOnSettings, agreeOnStart } from '../distributed/start_agreement.js';
 import type { Communicator } from '../distributed/communicator.js';
 import { DataParallel } from '../distributed/data_parallel.js';
-import { indivisibleSettings } from '../distributed/indivisible.js';
+import { indivisibleSettings, synchronisedNorms } from '../distributed/indivisible.js';
 import type { AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
@@ -94,7 +94,7 @@ export interface TrainingRunOptions {
   readonly processes?: Communicator;
   /**
    * Sums gradients over the processes while the backward pass still computes others: what the network takes is hidden behind the computing, for a thread
-   * that waits in MPI meanwhile. Default false. No effect with SOLVER.ACCUMULATE above 1.
+   * that waits in MPI meanwhile. Default false. No effect with SOLVER.ACCUMULATE above 1, or norms of kind SyncBN.
    */
   readonly overlap?: boolean;
 }
@@ -180,8 +180,9 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
         )
       : undefined;
   const optimizer = optimizerFromConfig(config, model.modelParameters());
-  const overlap = (options.overlap ?? false) && config.SOLVER.ACCUMULATE === 1;
+  const overlap = (options.overlap ?? false) && config.SOLVER.ACCUMULATE === 1 && synchronisedNorms(config).length === 0;
   const sharing = processes && new DataParallel(processes, { overlap });
+  sharing?.synchronise(model);
   const trainer = new Trainer<MetaArchitecture>({
     model,
     optimizer,
