@@ -61,7 +61,7 @@ export async function loadMpi({ by, size }: Launch): Promise<MpiLibrary> {
       const library = koffi.load(path, { global: true, lazy: true });
       return isOpenMpi(library) ? openMpi(koffi, library, path) : mpich(library, path);
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   throw new BackendError(`${why}: its library cannot be loaded (${failures.join('; ')}). ${INSTALL}.`);

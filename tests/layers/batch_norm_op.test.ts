@@ -94,7 +94,7 @@ describe.each(devices)('batch norm by the statistics of the batch on %s', (devic
     const upstream = tf.tensor(Float32Array.from(dy.subarray(0, half)), [1, 3, 5, 4]);
     const found: tf.Tensor[] = [];
     const { value, grads } = tf.valueAndGrads((a: tf.Tensor, w: tf.Tensor, b: tf.Tensor) => {
-      const part = tf.reshape<tf.Tensor4D>(a, [1, 3, 5, 4]);
+      const part = tf.reshape(a, [1, 3, 5, 4]) as tf.Tensor4D;
       const { y, mean, variance } = batchNormTraining(
         part,
         w as tf.Tensor1D,
