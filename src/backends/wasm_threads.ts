@@ -21,8 +21,9 @@ export async function threadCount(environment: Readonly<Record<string, string | 
   if (told === undefined || told === '') {
     const { availableParallelism, cpus } = await import('node:os');
     const sharers = ON_THIS_MACHINE.map((name) => Number(environment[name])).find((count) => count >= 1) ?? 1;
+    const usable = Math.min(MOST, availableParallelism());
     // A process that its starter has bound to processors of its own need not share those.
-    return Math.max(1, Math.min(MOST, availableParallelism(), Math.floor(cpus().length / sharers)));
+    return sharers > 1 ? Math.max(1, Math.min(usable, Math.floor(cpus().length / sharers))) : usable;
   }
   if (!/^[1-9]\d{0,2}$/.test(told))
     throw new ArgumentError(`${VARIABLE}='${told}' is no number of threads. Set a whole number from 1 to 999, or unset it.`);

@@ -16,8 +16,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const CASES = ['01', '05', '06', '07', '08', '10', '11', '14'];
 
 /**
- * Twenty of one; the others make three on tensorflow, and one on wasm, where a step of all eight takes half a minute: what a process gets wrong shows in
- * the first. The smallest makes twenty in `equality.test.ts`, on both.
+ * Twenty of one; the others make three on tensorflow, and one on wasm, where a step takes seconds: what a process gets wrong shows in the first. The
+ * smallest makes twenty in `equality.test.ts`, on both.
  */
 const stepsOf = (name: string, device: string): number => (device === 'wasm' ? 1 : name === '01' ? 20 : 3);
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -140,6 +140,22 @@ describe('Trainer', () => {
     const saved = await readCheckpoint(join(folder, 'diverged_batch_2.safetensors'));
     expect([...saved.tensors.get('0.image')!.toFloat32()]).toEqual([5, 0, 0]);
     expect(JSON.parse(saved.metadata.samples!)).toEqual([{ image_id: 5, file_name: '5.png', polygons: [] }]);
+    run.dispose();
+  });
+
+  it('names loss and picture also where the batch cannot be saved', async () => {
+    const file = join(folder, 'a_file');
+    await writeFile(file, '');
+    const run = makeRun([], 0, {
+      divergenceFolder: file,
+      loss: async (model, samples, random) => {
+        const found = await tinyLoss(model, samples, random);
+        return { ...found, losses: { ...found.losses, loss_bad: Infinity } };
+      },
+    });
+    await expect(run.trainer.train()).rejects.toThrow(
+      /iteration 0, images .*: loss_bad is Infinity\. The batch could not be saved: .*a_file.*\. Lower SOLVER\.BASE_LR/,
+    );
     run.dispose();
   });
 
