@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { textTable } from '../src/cli/text_table.js';
 import type { RankOptions, RankResult } from './distributed_rank.js';
-import { type Network, ringStep, sumBoundMs } from './ring_model.js';
+import { type Network, overlappedStep, ringStep, sumBoundMs } from './ring_model.js';
 import { option } from './script_options.js';
 
 /** Assumed: four fifths of the line rate is reached; 30 microseconds a message of TCP, 5 where the network card moves the bytes. */
@@ -45,6 +45,11 @@ const measured = new Map<number, RankResult>();
 for (const processes of option('--processes', '1,2,4').split(',').map(Number)) {
   const result = measure(processes);
   measured.set(processes, result);
+  const bandwidth = result.memory_gb_per_s * 1e9;
+  const bound = sumBoundMs(result.gradient_bytes, processes, bandwidth);
+  const aloneBound = sumBoundMs(4 * options.floats, processes, bandwidth);
+  // One process has nothing to sum.
+  const ratio = (ms: number, least: number): number | null => (least > 0 ? round(ms / least) : null);
   const rounded = Object.entries(result).map(([key, value]) => [key, typeof value === 'number' ? round(value) : value] as const);
   print({
     name: 'distributed',
@@ -52,20 +57,33 @@ for (const processes of option('--processes', '1,2,4').split(',').map(Number)) {
     processes,
     ...Object.fromEntries(rounded),
     communication_share: round(result.communication_ms / result.step_ms),
-    bound_ms: round(sumBoundMs(result.gradient_bytes, processes, result.memory_gb_per_s * 1e9)),
+    bound_ms: round(bound),
+    communication_to_bound: ratio(result.communication_ms, bound),
     allreduce_floats: options.floats,
-    allreduce_bound_ms: round(sumBoundMs(4 * options.floats, processes, result.memory_gb_per_s * 1e9)),
+    allreduce_bound_ms: round(aloneBound),
+    allreduce_to_bound: ratio(result.allreduce_ms, aloneBound),
     runs: options.runs,
   });
 }
+const HEAD = ['processes', 'step', 'overlapped', 'waiting', 'communication', 'of the step', 'of it MPI', 'bound', 'ratio'];
 process.stderr.write(
   `${textTable([
-    ['processes', 'step', 'waiting', 'communication', 'of it MPI', 'bound', `sum of ${options.floats / 1e6} M`, 'bound'],
+    [...HEAD, `sum of ${options.floats / 1e6} M`, 'bound', 'ratio'],
     ...[...measured].map(([n, r]) => {
-      const bandwidth = r.memory_gb_per_s * 1e9;
-      const times = [r.step_ms, r.wait_ms, r.communication_ms, r.mpi_ms, sumBoundMs(r.gradient_bytes, n, bandwidth)];
-      const alone = [r.allreduce_ms, sumBoundMs(4 * options.floats, n, bandwidth)];
-      return [String(n), ...[...times, ...alone].map((ms) => `${Math.round(ms)} ms`)];
+      const ms = (value: number): string => `${Math.round(value)} ms`;
+      const against = (value: number, bytes: number): string[] => {
+        const bound = sumBoundMs(bytes, n, r.memory_gb_per_s * 1e9);
+        return [ms(bound), bound > 0 ? (value / bound).toFixed(1) : ''];
+      };
+      return [
+        String(n),
+        ...[r.step_ms, r.overlapped_step_ms, r.wait_ms, r.communication_ms].map(ms),
+        `${((100 * r.communication_ms) / r.step_ms).toFixed(1)} %`,
+        ms(r.mpi_ms),
+        ...against(r.communication_ms, r.gradient_bytes),
+        ms(r.allreduce_ms),
+        ...against(r.allreduce_ms, 4 * options.floats),
+      ];
     }),
   ])}\n`,
 );
@@ -82,6 +100,7 @@ if (one && two) {
   const rows = NODES.map((nodes) => {
     const cells = Object.entries(NETWORKS).flatMap(([gbit, network]) => {
       const { stepMs, communicationMs } = ringStep(machine, network, nodes);
+      const overlapped = overlappedStep(machine, network, nodes);
       const efficiency = machine.computeMs / stepMs;
       print({
         name: 'distributed_model',
@@ -90,14 +109,22 @@ if (one && two) {
         step_ms: round(stepMs),
         communication_ms: round(communicationMs),
         efficiency: round(efficiency),
+        overlapped_step_ms: round(overlapped.stepMs),
+        overlapped_efficiency: round(machine.computeMs / overlapped.stepMs),
       });
-      return [`${Math.round(stepMs)} ms`, `${Math.round(efficiency * 100)} %`];
+      return [stepMs, overlapped.stepMs].flatMap((ms) => [
+        `${Math.round(ms)} ms`,
+        `${Math.round((100 * machine.computeMs) / ms)} %`,
+      ]);
     });
     return [String(nodes), ...cells];
   });
   process.stderr.write(
     `${textTable([
-      ['machines', ...Object.keys(NETWORKS).flatMap((gbit) => [`step at ${gbit} Gbit/s`, 'efficiency'])],
+      [
+        'machines',
+        ...Object.keys(NETWORKS).flatMap((gbit) => [`step at ${gbit} Gbit/s`, 'efficiency', 'overlapped', 'efficiency']),
+      ],
       ...rows,
     ])}\n`,
   );

@@ -27,11 +27,13 @@ export interface RankOptions {
 export interface RankResult {
   backend: string;
   step_ms: number;
+  /** With sums during the backward pass. */
+  overlapped_step_ms: number;
   /** Of the rank that waits longest until the slowest has computed its gradients. */
   wait_ms: number;
   /** Gradients from the device to the host, summed, and back. */
   communication_ms: number;
-  /** The part of it in MPI. */
+  /** The part of it that waits for MPI: what is summed while the next gradients are copied is not in it. */
   mpi_ms: number;
   gradient_bytes: number;
   buckets: number;
@@ -68,32 +70,40 @@ async function measure(world: World, options: RankOptions): Promise<RankResult> 
   tame(parameters);
   const optimizer = optimizerFromConfig(cfg, parameters);
   const { sample } = noiseSample(communicator.rank, options.side, OBJECTS, cfg.MODEL.ROI_HEADS.NUM_CLASSES);
-  const parallel = new DataParallel(communicator);
+  const after = new DataParallel(communicator);
+  const during = new DataParallel(communicator, { overlap: true });
   const steps: Pick<RankResult, 'step_ms' | 'wait_ms' | 'communication_ms' | 'mpi_ms'>[] = [];
+  const overlapped: number[] = [];
   let buckets = 0;
+  // A rate so small that every step is as hard as the first.
+  const learn = async ({ gradients }: ReturnType<DataParallel['sum']>): Promise<void> => {
+    optimizer.step(gradients, 1e-6);
+    tf.dispose([...gradients.values()]);
+    await parameters.at(-1)!.variable.data();
+  };
   // The first step warms up and is not counted.
   for (let run = 0; run <= options.runs; run++) {
     communicator.barrier();
     const start = now();
-    const { losses, gradients } = await parallel.loss(model, [sample], new Random(1).fork(run));
+    const { losses, gradients } = await after.loss(model, [sample], new Random(1).fork(run));
     const computed = now();
     communicator.barrier();
     const together = now();
     [communicator.summingMs, communicator.sums] = [0, 0];
-    const sum = parallel.sum(parallel.shareOf(losses), gradients);
+    const sum = after.sum(after.shareOf(losses), gradients);
     const summed = now();
+    const mpi = communicator.summingMs;
     buckets = communicator.sums;
-    // A rate so small that every step is as hard as the first.
-    optimizer.step(sum.gradients, 1e-6);
-    tf.dispose([...sum.gradients.values()]);
-    await parameters.at(-1)!.variable.data();
-    if (run > 0)
-      steps.push({
-        step_ms: now() - start,
-        wait_ms: together - computed,
-        communication_ms: summed - together,
-        mpi_ms: communicator.summingMs,
-      });
+    await learn(sum);
+    const times = { wait_ms: together - computed, communication_ms: summed - together, mpi_ms: mpi };
+    if (run > 0) steps.push({ step_ms: now() - start, ...times });
+  }
+  for (let run = 0; run <= options.runs; run++) {
+    communicator.barrier();
+    const start = now();
+    const { losses, gradients } = await during.loss(model, [sample], new Random(1).fork(run));
+    await learn(during.sum(during.shareOf(losses), gradients));
+    if (run > 0) overlapped.push(now() - start);
   }
   const of = (key: keyof (typeof steps)[0]) => median(steps.map((step) => step[key]));
   const longestWait = Float64Array.of(of('wait_ms'));
@@ -101,6 +111,7 @@ async function measure(world: World, options: RankOptions): Promise<RankResult> 
   return {
     backend: device,
     step_ms: of('step_ms'),
+    overlapped_step_ms: median(overlapped),
     wait_ms: longestWait[0]!,
     communication_ms: of('communication_ms'),
     mpi_ms: of('mpi_ms'),

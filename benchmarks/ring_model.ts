@@ -38,6 +38,20 @@ export function ringStep(machine: OneMachine, network: Network, n: number): { st
   return { stepMs: machine.computeMs + communicationMs, communicationMs };
 }
 
+/** The part of the computing in which gradients become final one after another: a backward pass takes about twice as long as a forward pass. */
+const BACKWARD_SHARE = 2 / 3;
+
+/**
+ * The same with sums that go on while the backward pass computes: what is sent hides behind it but for the last bucket, whose gradients are the last to be
+ * computed. Copies from the device and back take the computing thread's time and stay.
+ */
+export function overlappedStep(machine: OneMachine, network: Network, n: number): { stepMs: number; hiddenMs: number } {
+  const { stepMs, communicationMs } = ringStep(machine, network, n);
+  const sending = communicationMs - (n > 1 ? machine.copiesMs : 0);
+  const hiddenMs = Math.min(sending * (1 - 1 / machine.buckets), BACKWARD_SHARE * machine.computeMs);
+  return { stepMs: stepMs - hiddenMs, hiddenMs };
+}
+
 /**
  * The least time in which n processes of one machine can sum arrays through its memory: each reads its n-th of all n arrays and writes the sum, then
  * reads and writes the sums of the others.

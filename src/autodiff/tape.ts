@@ -43,21 +43,30 @@ export class Tape {
 
   /**
    * The gradients of a recorded scalar; the tape is used up.
-   * @param xs tensors that it may depend on
+   * @param xs      tensors that it may depend on
+   * @param onFinal called with the place of each of them and its gradient, as soon as nothing is added to it any more; it is for looking at
    * @returns  in the order of `xs`, undefined where it does not; the caller disposes of them
    */
-  gradients(y: tf.Scalar, xs: readonly tf.Tensor[]): (tf.Tensor | undefined)[] {
+  gradients(
+    y: tf.Scalar,
+    xs: readonly tf.Tensor[],
+    onFinal?: (place: number, gradient: tf.Tensor | undefined) => void,
+  ): (tf.Tensor | undefined)[] {
     const wanted = new Set(xs.map(({ id }) => id));
     const nodes = this.nodes;
     this.nodes = [];
     const dependsOnXs = reachedFrom(nodes, wanted);
     const gradients = new Map<number, tf.Tensor>();
+    const lastAdded = onFinal ? placesByFirstUse(nodes, xs) : undefined;
+    const tell = (node: number) => lastAdded?.get(node)?.forEach((place) => onFinal!(place, gradients.get(xs[place].id)));
     try {
+      tell(-1);
       if (dependsOnXs.has(y.id)) gradients.set(y.id, tf.onesLike(y));
       for (let i = nodes.length - 1; i >= 0; i--) {
         propagate(nodes[i], gradients, dependsOnXs);
         release(nodes[i]);
         for (const { id } of nodes[i].outputs) if (!wanted.has(id)) drop(gradients, id);
+        tell(i);
       }
       const results = xs.map(({ id }) => gradients.get(id));
       for (const { id } of xs) gradients.delete(id);
@@ -90,6 +99,18 @@ export function withoutTape<T extends tf.TensorContainer>(part: () => T): T {
   } finally {
     state.gradientDepth = gradientDepth;
   }
+}
+
+/** Places in `xs` by the first operation that takes the tensor: the last that adds to its gradient. -1 for those that none takes. */
+function placesByFirstUse(nodes: readonly TapeNode[], xs: readonly tf.Tensor[]): Map<number, number[]> {
+  const firstUse = new Map<number, number>();
+  for (let i = nodes.length - 1; i >= 0; i--) for (const { id } of Object.values(nodes[i].inputs)) firstUse.set(id, i);
+  const places = new Map<number, number[]>();
+  xs.forEach(({ id }, place) => {
+    const node = firstUse.get(id) ?? -1;
+    places.set(node, [...(places.get(node) ?? []), place]);
+  });
+  return places;
 }
 
 /** Ids of all tensors that are functions of the given ones. */

@@ -25,6 +25,7 @@ interface TrainFlags {
   sanity?: boolean;
   offline?: boolean;
   rankTimeout: number;
+  overlap?: boolean;
   json?: boolean;
 }
 
@@ -66,6 +67,11 @@ export function register(program: Command): void {
       positive,
       600,
     )
+    .option(
+      '--overlap',
+      'under mpirun: sum gradients while others are still computed; the default where the processes are on several machines',
+    )
+    .option('--no-overlap', 'sum gradients once all are computed')
     .option('--offline', 'never go to the network')
     .option('--json', 'print the log and the outcome as JSON lines')
     .action(async (overrides: string[], flags: TrainFlags) => {
@@ -170,8 +176,6 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
   if (source === undefined) throw new ArgumentError("--config names the model; 'maskrcnn info zoo' lists those of the zoo.");
   const { config, warnings } = resolveConfig(source, overrides);
   for (const warning of warnings) print(`WARNING: ${warning}`);
-  const { scaleToProcesses } = await import('../engine/solver/world_size.js');
-  scaleToProcesses(config, world?.communicator.size);
   const files = {
     train: { json: trainJson, images: trainImages, ...(trainSemantic === undefined ? {} : { semantic: trainSemantic }) },
     ...(valJson !== undefined && valImages !== undefined
@@ -185,7 +189,7 @@ async function runOptions(overrides: readonly string[], flags: TrainFlags, world
     resume: flags.resume ?? false,
     device: (flags.device ?? earlier?.device ?? 'auto') as 'auto',
     print,
-    ...(world ? { processes: world.communicator } : {}),
+    ...(world ? { processes: world.communicator, overlap: flags.overlap ?? world.spansMachines } : {}),
     ...(flags.weights === undefined ? {} : { weights: flags.weights }),
     ...(flags.epochs === undefined ? {} : { epochs: flags.epochs }),
     ...(flags.auto ? { auto: { explicit: await explicitKeys(overrides, flags.config, flags.epochs !== undefined) } } : {}),

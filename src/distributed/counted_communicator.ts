@@ -4,6 +4,8 @@ import type { Communicator } from './communicator.js';
 export class CountedCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
+  /** A sum in the background counts where it is waited for. */
+  readonly startSum?: NonNullable<Communicator['startSum']>;
 
   /** @param position one number in memory that threads share */
   constructor(
@@ -11,6 +13,11 @@ export class CountedCommunicator implements Communicator {
     private readonly position: Int32Array<SharedArrayBuffer>,
   ) {
     [this.rank, this.size] = [inner.rank, inner.size];
+    if (inner.startSum)
+      this.startSum = (values) => {
+        const wait = inner.startSum!(values);
+        return () => this.counted(wait);
+      };
   }
 
   sum(values: Float32Array | Float64Array): void {
@@ -27,6 +34,10 @@ export class CountedCommunicator implements Communicator {
 
   gather(bytes: Uint8Array): Uint8Array[] {
     return this.counted(() => this.inner.gather(bytes));
+  }
+
+  gatherToFirst(bytes: Uint8Array): Uint8Array[] {
+    return this.counted(() => this.inner.gatherToFirst(bytes));
   }
 
   barrier(): void {

@@ -4,10 +4,20 @@ import type { BatchGradients } from '../engine/divergence_guard.js';
 import { lossGradients } from '../engine/loss_gradients.js';
 import type { StepSharing } from '../engine/trainer.js';
 import type { TrainableModel } from '../meta_arch/training_pass.js';
+import type { Module } from '../layers/module.js';
+import { BatchNorm } from '../layers/norm.js';
 import { ImageOrders } from '../rpn/image_orders.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import type { Communicator } from './communicator.js';
-import { sumGradients } from './gradient_buckets.js';
+import { type GradientShape, GradientSum, sumGradients } from './gradient_buckets.js';
+
+export interface DataParallelOptions {
+  /**
+   * Sums gradients while the backward pass computes those of earlier layers, where the communicator can. For steps of one batch: gradients that are
+   * accumulated first are summed once, behind the last. Not for norms of kind `SyncBN`, which exchange sums in the backward pass themselves.
+   */
+  readonly overlap?: boolean;
+}
 
 /**
  * Training with the pictures of every batch divided over the ranks, equal to one process with the whole batch up to the order of sums: pictures are
@@ -16,8 +26,17 @@ import { sumGradients } from './gradient_buckets.js';
  */
 export class DataParallel implements StepSharing {
   private shares: Readonly<Record<string, number>> = {};
+  /** The sums that the last backward pass began. */
+  private begun: GradientSum | undefined;
 
-  constructor(private readonly communicator: Communicator) {}
+  constructor(
+    private readonly communicator: Communicator,
+    private readonly options: DataParallelOptions = {},
+  ) {}
+
+  get rank(): number {
+    return this.communicator.rank;
+  }
 
   /** The losses of this rank's pictures as they are, and the gradients of its share of the whole batch's losses. */
   readonly loss = (model: TrainableModel, samples: readonly TrainingSample[], random: Random): Promise<BatchGradients> => {
@@ -27,10 +46,13 @@ export class DataParallel implements StepSharing {
       Math.max(...samples.map(({ width }) => width)),
     );
     communicator.max(largest);
+    const begun = this.options.overlap && communicator.startSum ? new GradientSum(communicator, trainedOf(model)) : undefined;
+    this.begun = begun;
     return lossGradients(model, samples, new ImageOrders(random, communicator.rank * samples.length), {
       leastSize: [largest[0], largest[1]],
       whole: { parts: communicator.size, sum: (value) => this.total(value) },
       weigh: (names, counts) => (this.shares = this.sharesOf(names, counts)),
+      ...(begun ? { onGradient: (name, gradient) => begun.give(name, gradient) } : {}),
     });
   };
 
@@ -39,13 +61,23 @@ export class DataParallel implements StepSharing {
   }
 
   sum(losses: Readonly<Record<string, number>>, gradients: ReadonlyMap<string, tf.Tensor>) {
+    const { begun, communicator } = this;
+    this.begun = undefined;
+    const sums = begun ? finish(begun, gradients) : sumGradients(communicator, gradients);
     const names = Object.keys(losses).sort();
     const values = Float64Array.from(names, (name) => losses[name]);
-    this.communicator.sum(values);
+    communicator.sum(values);
     return {
       losses: Object.fromEntries(Object.keys(losses).map((name) => [name, values[names.indexOf(name)]])),
-      gradients: sumGradients(this.communicator, gradients),
+      gradients: sums,
     };
+  }
+
+  /** Gives a model's norms of kind `SyncBN` the statistics of all processes' pictures. Before the first step. */
+  synchronise(model: Module): void {
+    model.visit((module) => {
+      if (module instanceof BatchNorm) module.synchronise((sums) => this.communicator.sum(sums));
+    });
   }
 
   /** Batch norms that learn have statistics of the pictures of their own process: the running ones become the mean of all. */
@@ -80,5 +112,19 @@ export class DataParallel implements StepSharing {
     const total = Float64Array.from(own);
     this.communicator.sum(total);
     return Object.fromEntries(sorted.map((name, i) => [name, total[i] > 0 ? own[i] / total[i] : 0]));
+  }
+}
+
+function trainedOf(model: Pick<TrainableModel, 'modelParameters'>): GradientShape[] {
+  const trained = model.modelParameters().filter(({ trainable }) => trainable);
+  return trained.map(({ name, variable: { shape, size } }) => ({ name, shape, size }));
+}
+
+/** The sums, in the place of this rank's own gradients. */
+function finish(begun: GradientSum, gradients: ReadonlyMap<string, tf.Tensor>): Map<string, tf.Tensor> {
+  try {
+    return begun.finish();
+  } finally {
+    tf.dispose([...gradients.values()]);
   }
 }

@@ -14,12 +14,17 @@ export function indivisibleSettings({ MODEL }: Config): string[] {
   if (!DIVISIBLE.includes(model)) reasons.push(`MODEL.META_ARCHITECTURE is ${model}; ${list(DIVISIBLE)} do.`);
   else if ((model === 'GeneralizedRCNN' || model === 'PanopticFPN') && !HEADS.includes(ROI_HEADS.NAME))
     reasons.push(`MODEL.ROI_HEADS.NAME is ${ROI_HEADS.NAME}; ${list(HEADS)} do.`);
-  for (const [key, norm] of Object.entries(normsOf(MODEL)))
-    if (norm === 'SyncBN')
+  for (const key of synchronisedNorms({ MODEL }))
+    if (key.startsWith('MODEL.ROI_') || (key === 'MODEL.RESNETS.NORM' && ROI_HEADS.NAME === 'Res5ROIHeads'))
       reasons.push(
-        `${key} is SyncBN, whose statistics are those of all processes' pictures, which are not exchanged; BN takes those of each process's own, GN and FrozenBN do not depend on the batch.`,
+        `${key} is SyncBN, on regions: a process whose pictures have none would not take part, and the others wait. BN takes the regions of each process's own, GN does not depend on the batch.`,
       );
   return reasons;
+}
+
+/** Keys of norms whose statistics are those of all processes' pictures. */
+export function synchronisedNorms({ MODEL }: Pick<Config, 'MODEL'>): string[] {
+  return Object.entries(normsOf(MODEL)).flatMap(([key, norm]) => (norm === 'SyncBN' ? [key] : []));
 }
 
 const list = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;

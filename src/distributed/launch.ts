@@ -4,13 +4,15 @@ export interface Launch {
   readonly by: string;
   readonly rank: number;
   readonly size: number;
+  /** Processes of the job on this machine; undefined where the starter does not say. */
+  readonly local?: number;
 }
 
-/** Variables that starters of MPI programs set: rank, then number of processes. */
+/** Variables that starters of MPI programs set: rank, number of processes, and of those on this machine. */
 const STARTERS = [
-  { by: 'mpirun', rank: 'OMPI_COMM_WORLD_RANK', size: 'OMPI_COMM_WORLD_SIZE' },
-  { by: 'mpiexec', rank: 'PMI_RANK', size: 'PMI_SIZE' },
-  { by: 'srun', rank: 'PMIX_RANK', size: 'SLURM_NTASKS' },
+  { by: 'mpirun', rank: 'OMPI_COMM_WORLD_RANK', size: 'OMPI_COMM_WORLD_SIZE', local: 'OMPI_COMM_WORLD_LOCAL_SIZE' },
+  { by: 'mpiexec', rank: 'PMI_RANK', size: 'PMI_SIZE', local: 'MPI_LOCALNRANKS' },
+  { by: 'srun', rank: 'PMIX_RANK', size: 'SLURM_NTASKS', local: 'SLURM_NTASKS_PER_NODE' },
 ] as const;
 
 /**
@@ -18,9 +20,10 @@ const STARTERS = [
  * @returns undefined for a process that stands alone: nothing of MPI is loaded then
  */
 export function mpiLaunch(environment: Readonly<Record<string, string | undefined>> = process.env): Launch | undefined {
-  for (const { by, rank, size } of STARTERS) {
-    const [own, all] = [Number(environment[rank] || NaN), Number(environment[size] || NaN)];
-    if (Number.isInteger(own) && Number.isInteger(all) && all > 0) return { by, rank: own, size: all };
+  for (const { by, rank, size, local } of STARTERS) {
+    const [own, all, here] = [rank, size, local].map((name) => Number(environment[name] || NaN));
+    if (Number.isInteger(own) && Number.isInteger(all) && all > 0)
+      return { by, rank: own, size: all, ...(Number.isInteger(here) && here > 0 ? { local: here } : {}) };
   }
   return undefined;
 }

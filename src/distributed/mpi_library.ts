@@ -7,7 +7,7 @@ type Foreign = (...args: unknown[]) => number;
 /** The functions and constants of MPI that are used here. */
 export interface MpiLibrary {
   readonly name: string;
-  readonly init: Foreign;
+  readonly initThread: Foreign;
   readonly finalize: Foreign;
   readonly commRank: Foreign;
   readonly commSize: Foreign;
@@ -15,6 +15,8 @@ export interface MpiLibrary {
   readonly broadcast: Foreign;
   readonly allgather: Foreign;
   readonly allgatherv: Foreign;
+  readonly gather: Foreign;
+  readonly gatherv: Foreign;
   readonly barrier: Foreign;
   /** Handles: addresses in Open MPI, numbers in MPICH. */
   readonly world: unknown;
@@ -59,7 +61,7 @@ export async function loadMpi({ by, size }: Launch): Promise<MpiLibrary> {
       const library = koffi.load(path, { global: true, lazy: true });
       return isOpenMpi(library) ? openMpi(koffi, library, path) : mpich(library, path);
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   throw new BackendError(`${why}: its library cannot be loaded (${failures.join('; ')}). ${INSTALL}.`);
@@ -112,7 +114,7 @@ function mpich(library: Library, name: string): MpiLibrary {
 function functions(library: Library, handle: 'void *' | 'int') {
   const define = (signature: string): Foreign => library.func(signature.replaceAll('HANDLE', handle)) as Foreign;
   return {
-    init: define('int MPI_Init(void *argc, void *argv)'),
+    initThread: define('int MPI_Init_thread(void *argc, void *argv, int required, _Out_ int *provided)'),
     finalize: define('int MPI_Finalize()'),
     commRank: define('int MPI_Comm_rank(HANDLE comm, _Out_ int *rank)'),
     commSize: define('int MPI_Comm_size(HANDLE comm, _Out_ int *size)'),
@@ -121,6 +123,10 @@ function functions(library: Library, handle: 'void *' | 'int') {
     allgather: define('int MPI_Allgather(void *from, int n, HANDLE type, void *to, int m, HANDLE type2, HANDLE comm)'),
     allgatherv: define(
       'int MPI_Allgatherv(void *from, int n, HANDLE type, void *to, void *counts, void *starts, HANDLE type2, HANDLE comm)',
+    ),
+    gather: define('int MPI_Gather(void *from, int n, HANDLE type, void *to, int m, HANDLE type2, int root, HANDLE comm)'),
+    gatherv: define(
+      'int MPI_Gatherv(void *from, int n, HANDLE type, void *to, void *counts, void *starts, HANDLE type2, int root, HANDLE comm)',
     ),
     barrier: define('int MPI_Barrier(HANDLE comm)'),
   };

@@ -9,6 +9,7 @@ export class World {
   private constructor(
     private readonly mpi: MpiCommunicator,
     private readonly watch: PeerWatch,
+    private readonly launch: Launch,
   ) {}
 
   get communicator(): Communicator {
@@ -28,17 +29,23 @@ export class World {
       print(
         `WARNING: ${launch.by} keeps this process on 1 of ${all} processors; with --bind-to none it uses those that the others leave.`,
       );
-    return new World(communicator, await PeerWatch.begin(communicator, print, timeout * 1000));
+    return new World(communicator, await PeerWatch.begin(communicator, print, timeout * 1000), launch);
   }
 
   get isFirst(): boolean {
     return this.communicator.rank === 0;
   }
 
+  /** Whether processes are on other machines than this one, as far as the starter says. */
+  get spansMachines(): boolean {
+    const { local, size } = this.launch;
+    return local !== undefined && local < size;
+  }
+
   /** Leaves the job; all ranks do. */
   async leave(): Promise<void> {
     await this.watch.end();
-    this.mpi.finalize();
+    await this.mpi.finalize();
   }
 
   /** Ends the other ranks with this rank's reason; this process should end then, without leaving. */

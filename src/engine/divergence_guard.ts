@@ -20,8 +20,14 @@ export interface BatchGradients {
 export class DivergenceGuard {
   private readonly before: string[] = [];
 
-  /** @param folder where the batch is saved */
-  constructor(private readonly folder?: string) {}
+  /**
+   * @param folder where the batch is saved
+   * @param rank of several processes that may save into one folder
+   */
+  constructor(
+    private readonly folder?: string,
+    private readonly rank?: number,
+  ) {}
 
   /** @returns what `compute` gives, where its losses are finite @throws DivergenceError */
   async watch(
@@ -95,7 +101,8 @@ export class DivergenceGuard {
 
   /** A disk that is full must not take the place of what is to be told. */
   private async save(folder: string, iteration: number, samples: readonly TrainingSample[]): Promise<string> {
-    const path = join(folder, `diverged_batch_${iteration}.safetensors`);
+    const ofRank = this.rank === undefined ? '' : `_rank_${this.rank}`;
+    const path = join(folder, `diverged_batch_${iteration}${ofRank}.safetensors`);
     try {
       await saveBatch(path, samples);
       return ` The batch is saved in ${path}.`;

@@ -86,7 +86,7 @@ export async function evaluateModel(
   if (processes && processes.size > 1) {
     // No process may give up alone: the others would wait for it.
     const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction, ...progress });
-    const parts = processes.gather(encode({ found, counts: pixels?.counts }));
+    const parts = processes.gatherToFirst(encode({ found, counts: pixels?.counts }));
     if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
     for (const [rank, bytes] of parts.entries()) {
       const part = decode(bytes) as { found: CocoResult[]; counts?: PixelCounts };

@@ -28,6 +28,8 @@ export interface LoadModelOptions {
   readonly offline?: boolean;
   /** Sees how much of a download is there. */
   readonly onProgress?: (received: number, total: number | undefined) => void;
+  /** Told once which other process downloads the same weights, before its file is waited for. */
+  readonly onWait?: (owner: string) => void;
   /** Gets a line for each key of the config that is set but has no effect here. */
   readonly onWarning?: (line: string) => void;
 }
@@ -98,8 +100,12 @@ async function findFiles(source: ModelSource, options: LoadModelOptions): Promis
 }
 
 /** The weight file itself: a path stays, a zoo name or an address is downloaded once. */
-export async function localWeights(reference: string, { offline, onProgress }: LoadModelOptions): Promise<string> {
+export async function localWeights(reference: string, { offline, onProgress, onWait }: LoadModelOptions): Promise<string> {
   if (/\.(safetensors|pkl|pth|h5)$/.test(reference) && !/^[a-z0-9]+:\/\//i.test(reference)) return reference;
   const { fetchWeights } = await import('../model_zoo/fetch_weights.js');
-  return fetchWeights(reference, { ...(offline ? { offline } : {}), ...(onProgress ? { onProgress } : {}) });
+  return fetchWeights(reference, {
+    ...(offline ? { offline } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(onWait ? { onWait } : {}),
+  });
 }

@@ -33,6 +33,8 @@ export interface LossOptions {
    * @param counts what each loss is a mean over, by name: see `BatchLosses`
    */
   readonly weigh?: (names: readonly string[], counts: NonNullable<BatchLosses['counts']>) => Readonly<Record<string, number>>;
+  /** Sees each gradient during the backward pass, once it is final; undefined where no loss depends on the parameter. */
+  readonly onGradient?: (name: string, gradient: tf.Tensor | undefined) => void;
 }
 
 /**
@@ -59,9 +61,11 @@ export async function lossGradients(
     const factors = options.weigh?.(Object.keys(losses), counts);
     const weighted = ([name, loss]: [string, tf.Scalar]) => (factors ? tf.mul<tf.Scalar>(loss, factors[name]) : loss);
     const total = tape.record(() => tf.tidy(() => tf.addN(Object.entries(losses).map(weighted))));
+    const { onGradient } = options;
     gradients = tape.gradients(
       total as tf.Scalar,
       parameters.map(({ variable }) => variable),
+      onGradient && ((place, gradient) => onGradient(parameters[place].name, gradient)),
     );
     total.dispose();
     const values = await readLosses(batch);

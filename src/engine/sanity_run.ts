@@ -12,6 +12,7 @@ import type { Hook } from './hooks/hook.js';
 import { anchorFit } from './recipe/anchor_fit.js';
 import { chooseRecipe } from './recipe/choose_recipe.js';
 import { type DatasetFacts, datasetFacts, inputScale, quantile } from './recipe/dataset_facts.js';
+import { scaleToProcesses } from './solver/world_size.js';
 import { type CocoFiles, prepareTraining, type TrainingRunOptions } from './training_run.js';
 
 /** Pictures that a sanity run learns by heart. */
@@ -44,6 +45,7 @@ export async function sanityRun(options: TrainingRunOptions): Promise<SanityResu
   const print = options.print ?? (() => {});
   const folder = join(options.output, 'sanity');
   const config = structuredClone(options.config);
+  scaleToProcesses(config);
   await startBackend(options.device ?? 'auto');
   if (auto) await chooseRecipe(config, options, print);
   await rm(folder, { recursive: true, force: true });

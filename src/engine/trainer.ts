@@ -20,9 +20,11 @@ export interface BatchSource {
 
 /** How the trainers of several processes work as one: what each has of a step becomes the step of all, the same everywhere. */
 export interface StepSharing {
+  /** This process, from 0. */
+  readonly rank: number;
   /** This process's share of the whole batch's losses, of which the sum over the processes is the loss. */
   shareOf(losses: Readonly<Record<string, number>>): Record<string, number>;
-  /** Sums over the processes; the gradients given are disposed of. */
+  /** Sums over the processes; the gradients given are disposed of. @throws DivergenceError where those of this process are not finite */
   sum(
     losses: Readonly<Record<string, number>>,
     gradients: ReadonlyMap<string, tf.Tensor>,
@@ -102,7 +104,7 @@ export class Trainer<M extends TrainableModel = MetaArchitecture> {
 
   constructor(readonly options: TrainerOptions<M>) {
     if (!(options.iterations >= 1)) throw new ArgumentError(`iterations is ${options.iterations}; expected at least 1.`);
-    this.guard = new DivergenceGuard(options.divergenceFolder);
+    this.guard = new DivergenceGuard(options.divergenceFolder, options.sharing?.rank);
   }
 
   get hooks(): readonly Hook[] {

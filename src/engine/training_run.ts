@@ -1,21 +1,19 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import { startBackend, type ConcreteDevice, type Device } from '../backends/select.js';
 import { readCheckpoint } from '../checkpoint/read.js';
-import { type Config, dumpConfig, untrainableSettings } from '../config/index.js';
+import { type Config, dumpConfig, parseConfig, untrainableSettings } from '../config/index.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { semanticClassNames } from '../data/annotations/semantic_map.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
 import { readPanopticDataset } from '../data/coco/read_panoptic.js';
 import { trainSamplesFromConfig, type LoaderState, type TrainLoader } from '../data/loader/index.js';
 import { readImage } from '../data/image_io/read_image.js';
-import { agree } from '../distributed/agreement.js';
+import { agreeOnSettings, agreeOnStart } from '../distributed/start_agreement.js';
 import type { Communicator } from '../distributed/communicator.js';
 import { DataParallel } from '../distributed/data_parallel.js';
-import { indivisibleSettings } from '../distributed/indivisible.js';
+import { indivisibleSettings, synchronisedNorms } from '../distributed/indivisible.js';
 import { areBuiltIn, type AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
 import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
@@ -37,6 +35,7 @@ import { lrSchedule } from './solver/lr_schedule.js';
 import { iterationsOfEpochs, scaleSchedule } from './solver/scale_schedule.js';
 import { optimizerFromConfig } from './solver/optimizer.js';
 import { WeightAverage } from './solver/weight_average.js';
+import { scaleToProcesses } from './solver/world_size.js';
 import { giveStartWeights, otherClasses } from './start_weights.js';
 import {
   type AboutModel,
@@ -100,6 +99,11 @@ export interface TrainingRunOptions {
    * Rank 0 alone prints and writes; the folder is one that all can read.
    */
   readonly processes?: Communicator;
+  /**
+   * Sums gradients over the processes while the backward pass still computes others: what the network takes is hidden behind the computing, for a thread
+   * that waits in MPI meanwhile. Default false. No effect with SOLVER.ACCUMULATE above 1, or norms of kind SyncBN.
+   */
+  readonly overlap?: boolean;
 }
 
 /** A run that is ready to start, or has ended. */
@@ -127,10 +131,13 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   const print = (isFirst ? options.print : undefined) ?? (() => {});
   if (!resume) await refuseEarlierRun(output);
   const backend = await startBackend(options.device ?? 'auto');
+  // First of all: from here on all processes go the same way, and meet in the same calls.
+  if (processes) await agreeOnSettings(processes, options, backend.device);
+  const resumed = resume ? await newestCheckpoint(output, processes) : undefined;
+  scaleToProcesses(config, begunWith(resumed) || processes?.size);
   if (config.SEED < 0) config.SEED = drawSeed(processes);
   const startsRandom = startReference(config, options.weights) === 'none';
   if (options.auto && !resume) await chooseRecipe(config, options, print);
-  const resumed = resume ? await newestCheckpoint(output) : undefined;
   const loader = await trainSamplesFromConfig(config, {
     ...train,
     seed: config.SEED,
@@ -214,7 +221,9 @@ async function runOn(
         )
       : undefined;
   const optimizer = optimizerFromConfig(config, model.modelParameters());
-  const sharing = processes && new DataParallel(processes);
+  const overlap = (options.overlap ?? false) && config.SOLVER.ACCUMULATE === 1 && synchronisedNorms(config).length === 0;
+  const sharing = processes && new DataParallel(processes, { overlap });
+  sharing?.synchronise(model);
   const trainer = new Trainer<MetaArchitecture>({
     model,
     optimizer,
@@ -235,7 +244,7 @@ async function runOn(
     restoreTrainer(trainer as unknown as Trainer, resumed);
     print(`resumed at ${trainer.iteration} of ${config.SOLVER.MAX_ITER} iterations from ${resumed.checkpoint.source}`);
   }
-  if (processes) await agreeOnStart(processes, options, about, model);
+  if (processes) await agreeOnStart(processes, options, loader.dataset.records, judged, model.modelParameters());
   if (isFirst) await writeFileAtomic(join(output, 'config.yaml'), dumpConfig(config));
   return {
     trainer,
@@ -253,6 +262,8 @@ async function runOn(
   };
 }
 
+type Resumed = Awaited<ReturnType<typeof readTrainingCheckpoint>>;
+
 /** Threads that load ahead: one core is left to the steps. */
 function loaderThreads({ DATALOADER }: Config, augmentations: readonly AugmentationSpec[] = []): number {
   if (!areBuiltIn(augmentations)) return 0;
@@ -267,23 +278,6 @@ function drawSeed(processes: Communicator | undefined): number {
   return seed[0];
 }
 
-/** @throws DatasetError where the processes have other files, settings or weights */
-async function agreeOnStart(
-  processes: Communicator,
-  { train, validation }: TrainingRunOptions,
-  { config }: AboutModel,
-  model: MetaArchitecture,
-): Promise<void> {
-  const weights = createHash('sha256');
-  for (const parameter of model.modelParameters()) weights.update(await parameter.get());
-  agree(processes, {
-    'the config': dumpConfig(config),
-    'the training annotations': await readFile(train.json),
-    'the validation annotations': validation ? await readFile(validation.json) : null,
-    'the weights to start from': weights.digest('hex'),
-  });
-}
-
 /** @throws ConfigError for a model that has no losses here, or none that can be divided over processes */
 function trainable(config: Config, processes: Communicator | undefined): MetaArchitecture {
   const indivisible = processes && processes.size > 1 ? indivisibleSettings(config) : [];
@@ -295,13 +289,23 @@ function trainable(config: Config, processes: Communicator | undefined): MetaArc
   return buildModel(config);
 }
 
-async function newestCheckpoint(output: string): ReturnType<typeof readTrainingCheckpoint> {
-  const path = await findLastCheckpoint(output);
-  if (path === undefined)
+/** Of a run's folder; of several processes the first says which one it is. */
+async function newestCheckpoint(output: string, processes: Communicator | undefined): Promise<Resumed> {
+  const isFirst = (processes?.rank ?? 0) === 0;
+  const found = isFirst ? await findLastCheckpoint(output) : undefined;
+  const name = found === undefined ? '' : relative(output, found);
+  const told = processes ? new TextDecoder().decode(processes.broadcast(new TextEncoder().encode(name))) : name;
+  if (told === '')
     throw new CheckpointError(
       `${output} has no checkpoint to resume from; leave --resume out to start, or name the folder of the run.`,
     );
-  return readTrainingCheckpoint(path);
+  return readTrainingCheckpoint(join(output, told));
+}
+
+/** The number of processes that a run's batch and rate were fitted to: it keeps them with any other number. 0 where they were not. */
+function begunWith(resumed: Resumed | undefined): number {
+  const text = resumed?.checkpoint.metadata.config;
+  return text === undefined ? 0 : parseConfig(text, resumed!.checkpoint.source).config.SOLVER.REFERENCE_WORLD_SIZE;
 }
 
 async function startFrom(
@@ -312,7 +316,9 @@ async function startFrom(
   print: (line: string) => void,
 ): Promise<void> {
   const reference = startReference(config, options.weights);
-  const path = reference === 'none' ? undefined : await localWeights(reference, options.offline ? { offline: true } : {});
+  const onWait = (owner: string) => print(`${owner} downloads the same weights: waiting for them`);
+  const path =
+    reference === 'none' ? undefined : await localWeights(reference, { onWait, ...(options.offline ? { offline: true } : {}) });
   const checkpoint = path === undefined ? undefined : await readCheckpoint(path);
   const { loaded, fresh } = giveStartWeights(model.modelParameters(), checkpoint, random.fork(0));
   if (!checkpoint) return print('weights: random');

@@ -98,6 +98,12 @@ export abstract class Module extends LayerBase {
     return [...own, ...this.childModules.flatMap(([name, module]) => module.modelParameters(`${prefix}${name}.`))];
   }
 
+  /** Calls something with this module and all below it, depth first. */
+  visit(look: (module: Module) => void): void {
+    look(this);
+    for (const [, module] of this.childModules) module.visit(look);
+  }
+
   /** Folds frozen norms into the kernels, once, and gives their weights up: for inference only. */
   fold(): void {
     for (const [, module] of this.childModules) module.fold();

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { isRecording, withoutTape } from '../autodiff/tape.js';
 import { ConfigError } from '../errors.js';
-import { batchNormTraining } from './batch_norm_op.js';
+import { batchNormTraining, type SumsExchange } from './batch_norm_op.js';
 import { groupNorm } from './group_norm_op.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { ONES, ZEROS } from './weight_init.js';
@@ -71,12 +71,23 @@ export class FrozenBatchNorm extends RunningNorm {
 }
 
 /**
- * Batch norm that trains (Detectron2's `BN`, and its `SyncBN` in one process): by the statistics of the batch while gradients are recorded, which
- * also move the running ones (momentum 0.1), else, and where frozen, by the running ones, which the convolution folds.
+ * Batch norm that trains (Detectron2's `BN` and `SyncBN`): by the statistics of the batch while gradients are recorded, which also move the running
+ * ones (momentum 0.1), else, and where frozen, by the running ones, which the convolution folds.
  */
 export class BatchNorm extends RunningNorm {
-  constructor(channels: number) {
+  private exchange: SumsExchange | undefined;
+
+  /** @param synchronised takes the statistics of all processes' pictures, once `synchronise` says how */
+  constructor(
+    channels: number,
+    private readonly synchronised = false,
+  ) {
     super(channels, 'norm', 1);
+  }
+
+  /** Makes the statistics of a norm of kind `SyncBN` those of all processes; another one stays as it is. */
+  synchronise(exchange: SumsExchange): void {
+    if (this.synchronised) this.exchange = exchange;
   }
 
   /** Whether the statistics are those of the batch now. */
@@ -92,7 +103,7 @@ export class BatchNorm extends RunningNorm {
   forward(x: tf.Tensor4D, residual?: tf.Tensor4D, activation: 'linear' | 'relu' = 'linear'): tf.Tensor4D {
     return tf.tidy(() => {
       const [weight, bias] = [tensorOf<tf.Tensor1D>(this.weight), tensorOf<tf.Tensor1D>(this.bias)];
-      const { y, mean, variance } = batchNormTraining(x, weight, bias, EPSILON, residual, activation);
+      const { y, mean, variance } = batchNormTraining(x, weight, bias, EPSILON, residual, activation, this.exchange);
       withoutTape(() => {
         for (const [running, now] of [
           [this.runningMean, mean],
@@ -152,8 +163,9 @@ export function makeNorm(name: string, channels: number): Norm | undefined {
     case 'FrozenBN':
       return new FrozenBatchNorm(channels);
     case 'BN':
-    case 'SyncBN':
       return new BatchNorm(channels);
+    case 'SyncBN':
+      return new BatchNorm(channels, true);
     case 'GN':
       return new GroupNorm(channels);
     default:

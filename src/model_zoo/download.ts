@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileAtomic } from '../atomic_file.js';
 import { ZooError } from '../errors.js';
+import { takeFileLock } from './file_lock.js';
 import { downloadAttempt, PartMismatchError, TransientError, type PartState } from './download_attempt.js';
 
 /** How a download goes and is watched. */
@@ -19,6 +20,8 @@ export interface DownloadOptions {
   idleMs?: number;
   /** Stops the download; the part stays and a later call goes on from it. */
   signal?: AbortSignal;
+  /** Called once where another process downloads the same file, before this one waits for it. */
+  onWait?: (owner: string) => void;
   /** First digits of the file's MD5, where its publisher tells them. */
   md5Prefix?: string;
   /** For tests and proxies; the default is the global fetch. */
@@ -35,12 +38,16 @@ export interface DownloadRecord {
 
 /**
  * Downloads a file: resumes what an earlier attempt left, retries, checks length and MD5, records size and SHA-256 beside it, and puts it in place by a rename.
+ * Where another process downloads the same file, on this machine or one that shares the folder, it is waited for, and its file is taken.
  * @throws ZooError naming the address and the reason
  */
 export async function download(url: string, target: string, options: DownloadOptions = {}): Promise<DownloadRecord> {
   await mkdir(dirname(target), { recursive: true });
-  const release = await takeLock(`${target}.lock`);
+  const { waited, release } = await takeFileLock(`${target}.lock`, options);
   try {
+    // Who had it before may have brought the file.
+    const brought = waited ? await recordOf(target) : undefined;
+    if (brought?.url === url) return brought;
     const part = `${target}.part`;
     await fetchPart(url, part, options);
     const hashes = await hashFile(part);
@@ -104,6 +111,16 @@ async function fetchPart(url: string, part: string, o: DownloadOptions): Promise
   }
 }
 
+/** What was recorded of a file that is there. */
+async function recordOf(target: string): Promise<DownloadRecord | undefined> {
+  if (!existsSync(target)) return undefined;
+  try {
+    return JSON.parse(await readFile(`${target}.json`, 'utf8')) as DownloadRecord;
+  } catch {
+    return undefined;
+  }
+}
+
 async function readState(part: string, url: string): Promise<PartState> {
   try {
     return JSON.parse(await readFile(`${part}.json`, 'utf8')) as PartState;
@@ -128,32 +145,4 @@ export async function hashFile(path: string): Promise<{ sha256: string; md5: str
     size += chunk.length;
   }
   return { sha256: sha256.digest('hex'), md5: md5.digest('hex'), size };
-}
-
-/** Two processes must not write one part. A lock whose process is gone is taken over. */
-async function takeLock(path: string): Promise<() => Promise<void>> {
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      const file = await open(path, 'wx');
-      await file.writeFile(String(process.pid));
-      await file.close();
-      return () => rm(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const owner = Number(await readFile(path, 'utf8').catch(() => ''));
-    if (isRunning(owner)) throw new ZooError(`process ${owner} is downloading the same file (${path}); wait for it`);
-    await rm(path, { force: true });
-  }
-  throw new ZooError(`${path} cannot be taken; another process is downloading the same file`);
-}
-
-function isRunning(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -41,6 +41,29 @@ describe.each(devices)('Tape on %s', (device) => {
     tf.dispose([a, b, y, ...wanted, ...got.map((g) => g!)]);
   });
 
+  it('tells of each gradient once nothing is added to it any more, later layers first', async () => {
+    const [x, w, v, unused] = [2, 3, 5, 7].map((value) => tf.variable(tf.scalar(value))) as tf.Variable[];
+    const before = tf.memory().numTensors;
+    const tape = new Tape();
+    // x is used by the first operation and again by the last: (x w) v + x.
+    const y = tape.record(() => tf.tidy(() => tf.add(tf.mul(tf.mul(x!, w!), v!), x!))) as tf.Scalar;
+    const told: [number, number | undefined][] = [];
+    const gradients = tape.gradients(y, [x!, w!, v!, unused!], (place, gradient) => told.push([place, gradient?.dataSync()[0]]));
+    // The unused one at once; then v; w and x last, whichever comes first, x with what both of its uses add.
+    expect(told.slice(0, 2)).toEqual([
+      [3, undefined],
+      [2, 6],
+    ]);
+    expect(told.slice(2).sort(([a], [b]) => a - b)).toEqual([
+      [0, 16],
+      [1, 10],
+    ]);
+    expect(gradients.map((gradient) => gradient?.dataSync()[0])).toEqual([16, 10, 6, undefined]);
+    tf.dispose([y, ...gradients.flatMap((gradient) => gradient ?? [])]);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([x!, w!, v!, unused!]);
+  });
+
   it('stops at a part without tape', async () => {
     const before = tf.memory().numTensors;
     const x = tf.scalar(3);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ringStep, sumBoundMs } from '../../benchmarks/ring_model.js';
+import { overlappedStep, ringStep, sumBoundMs } from '../../benchmarks/ring_model.js';
 
 const machine = { computeMs: 900, copiesMs: 50, bytes: 100e6, buckets: 10, memoryBytesPerSecond: 10e9 };
 const network = { bitsPerSecond: 10e9, latencySeconds: 1e-4, reached: 0.8 };
@@ -14,6 +14,20 @@ describe('ringStep', () => {
 
   it('knows that one machine sends nothing', () => {
     expect(ringStep(machine, network, 1)).toEqual({ stepMs: 900, communicationMs: 0 });
+  });
+});
+
+describe('overlappedStep', () => {
+  it('hides what is sent, but for the last of the buckets', () => {
+    // Of 180.1 ms in ten buckets nine tenths.
+    expect(overlappedStep(machine, network, 4).hiddenMs).toBeCloseTo(162.09, 9);
+    expect(overlappedStep(machine, network, 4).stepMs).toBeCloseTo(1130.1 - 162.09, 9);
+  });
+
+  it('hides no more than the backward pass is long', () => {
+    const fast = { ...machine, computeMs: 90 };
+    expect(overlappedStep(fast, network, 4)).toEqual({ stepMs: 320.1 - 60, hiddenMs: 60 });
+    expect(overlappedStep(machine, network, 1)).toEqual({ stepMs: 900, hiddenMs: 0 });
   });
 });
 

@@ -32,26 +32,43 @@ class TwoLosses extends Module {
   }
 }
 
+/** Has a background. */
+class Eager extends GivenPeers {
+  begun = 0;
+
+  startSum(values: Float32Array): () => void {
+    this.begun++;
+    this.sum(values);
+    return () => undefined;
+  }
+}
+
 describe.each(devices)('a divided batch on %s', (device) => {
-  it('weighs every loss by the rows of this rank in the rows of all, and pads to the largest picture of all', async () => {
-    await useDevice(device);
-    const model = new TwoLosses();
-    const before = tf.memory().numTensors;
-    // The other three ranks: a picture of 40 x 20; loss_mean of 3 batches and loss_rows of 27 rows; then losses and gradients.
-    const peers = [[40, 20], [3, 27], [0.5, 0.25], [10]];
-    const parallel = new DataParallel(new GivenPeers(2, 4, peers));
-    const found = await parallel.loss(model, [tinySample(9)], new Random(1));
-    expect(model.seen!.leastSize).toEqual([40, 20]);
-    // A quarter of the mean over pictures, 9 of 36 rows of the other: 2 / 4 + 3 * 9 / 36.
-    expect(found.gradients.get('weight')!.dataSync()[0]).toBeCloseTo(1.25, 6);
-    expect(parallel.shareOf({ loss_mean: 8, loss_rows: 12 })).toEqual({ loss_mean: 2, loss_rows: 3 });
-    const sums = parallel.sum({ loss_rows: 3, loss_mean: 2 }, found.gradients);
-    expect(sums.losses).toEqual({ loss_rows: 3.25, loss_mean: 2.5 });
-    expect(sums.gradients.get('weight')!.dataSync()[0]).toBeCloseTo(11.25, 6);
-    tf.dispose([...sums.gradients.values()]);
-    expect(tf.memory().numTensors).toBe(before);
-    model.dispose();
-  });
+  it.each([false, true])(
+    'weighs every loss by the rows of this rank in those of all, and pads to the largest picture of all; overlap %s',
+    async (overlap) => {
+      await useDevice(device);
+      const model = new TwoLosses();
+      const before = tf.memory().numTensors;
+      // The other three ranks: a picture of 40 x 20; loss_mean of 3 batches and loss_rows of 27 rows; then gradients and losses.
+      const peers = [[40, 20], [3, 27], [10], [0.5, 0.25]];
+      const processes = overlap ? new Eager(2, 4, peers) : new GivenPeers(2, 4, peers);
+      const parallel = new DataParallel(processes, { overlap });
+      const found = await parallel.loss(model, [tinySample(9)], new Random(1));
+      expect(model.seen!.leastSize).toEqual([40, 20]);
+      // A quarter of the mean over pictures, 9 of 36 rows of the other: 2 / 4 + 3 * 9 / 36.
+      expect(found.gradients.get('weight')!.dataSync()[0]).toBeCloseTo(1.25, 6);
+      // With overlap the sum has begun before the losses are known.
+      if (processes instanceof Eager) expect(processes.begun).toBe(1);
+      expect(parallel.shareOf({ loss_mean: 8, loss_rows: 12 })).toEqual({ loss_mean: 2, loss_rows: 3 });
+      const sums = parallel.sum({ loss_rows: 3, loss_mean: 2 }, found.gradients);
+      expect(sums.losses).toEqual({ loss_rows: 3.25, loss_mean: 2.5 });
+      expect(sums.gradients.get('weight')!.dataSync()[0]).toBeCloseTo(11.25, 6);
+      tf.dispose([...sums.gradients.values()]);
+      expect(tf.memory().numTensors).toBe(before);
+      model.dispose();
+    },
+  );
 
   it('gives a loss without rows anywhere no weight, and draws by the place in the whole batch', async () => {
     await useDevice(device);
@@ -76,8 +93,8 @@ describe.each(devices)('a divided batch on %s', (device) => {
     const parameters = [...norm.modelParameters('norm.'), ...frozen.modelParameters('frozen.')];
     for (const { name, set } of parameters) if (name.endsWith('running_mean')) set(Float32Array.of(1, 2));
     const before = tf.memory().numTensors;
-    // The other two ranks together have means of 8 and 1, and variances of 2 and 5; here the variances are 1.
-    new DataParallel(new GivenPeers(0, 3, [[8, 1, 2, 5]])).settle({ modelParameters: () => parameters });
+    // The other two ranks together have variances of 2 and 5, and means of 8 and 1; here the variances are 1.
+    new DataParallel(new GivenPeers(0, 3, [[2, 5, 8, 1]])).settle({ modelParameters: () => parameters });
     expect(tf.memory().numTensors).toBe(before);
     const values = async (end: string) => [...(await parameters.find(({ name }) => name === end)!.get())];
     expect(await values('norm.running_mean')).toEqual([3, 1]);

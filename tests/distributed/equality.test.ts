@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { goldenFolder } from '../golden_folder.js';
 import { devices } from '../ops/devices.js';
-import { mpirun, mpiReason } from './mpirun.js';
+import { failOnMissing, mpirun, mpiReason } from './mpirun.js';
 import { writeShapesData } from './shapes_data.js';
 import type { TogetherOptions } from './train_together.js';
 
 const golden = goldenFolder();
+failOnMissing(golden, devices);
 const folder = mkdtempSync(join(tmpdir(), 'together-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -22,6 +22,7 @@ const LOSSES: Record<string, string[]> = {
   panoptic: ['loss_sem_seg', 'loss_mask', 'loss_cls'],
   semantic: ['loss_sem_seg'],
   retinanet: ['loss_cls', 'loss_box_reg'],
+  sync_batch_norm: ['loss_sem_seg', 'loss_mask', 'loss_cls'],
 };
 
 describe.skipIf(mpiReason())('a batch of two pictures in two processes, with one picture each', () => {

@@ -30,6 +30,10 @@ export class GivenPeers implements Communicator {
     return [...others.slice(0, this.rank), bytes, ...others.slice(this.rank)];
   }
 
+  gatherToFirst(bytes: Uint8Array): Uint8Array[] {
+    return this.rank === 0 ? this.gather(bytes) : [];
+  }
+
   barrier(): void {}
 
   private next(): readonly number[] {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { getConfig } from '../../src/config/index.js';
-import { indivisibleSettings } from '../../src/distributed/indivisible.js';
+import { indivisibleSettings, synchronisedNorms } from '../../src/distributed/indivisible.js';
 
 it.each([
   'COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x',
@@ -15,11 +15,20 @@ it.each([
 });
 
 it('what does not is named, with what does', () => {
-  const config = getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', ['MODEL.FPN.NORM=SyncBN']);
-  expect(indivisibleSettings(config)).toEqual([
-    expect.stringMatching(/^MODEL\.FPN\.NORM is SyncBN.*BN takes .* GN and FrozenBN/),
+  const config = getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', [
+    'MODEL.FPN.NORM=SyncBN',
+    'MODEL.RESNETS.NORM=SyncBN',
   ]);
-  config.MODEL.FPN.NORM = 'BN';
+  expect(indivisibleSettings(config)).toEqual([]);
+  expect(synchronisedNorms(config)).toEqual(['MODEL.FPN.NORM', 'MODEL.RESNETS.NORM']);
+  config.MODEL.ROI_MASK_HEAD.NORM = 'SyncBN';
+  expect(indivisibleSettings(config)).toEqual([
+    expect.stringMatching(/^MODEL\.ROI_MASK_HEAD\.NORM is SyncBN, on regions.*BN takes .* GN does/),
+  ]);
+  config.MODEL.ROI_MASK_HEAD.NORM = '';
+  config.MODEL.ROI_HEADS.NAME = 'Res5ROIHeads';
+  expect(indivisibleSettings(config)).toEqual([expect.stringMatching(/^MODEL\.RESNETS\.NORM is SyncBN, on regions/)]);
+  config.MODEL.RESNETS.NORM = 'BN';
   config.MODEL.ROI_HEADS.NAME = 'MyHeads';
   expect(indivisibleSettings(config)).toEqual([
     'MODEL.ROI_HEADS.NAME is MyHeads; StandardROIHeads, Res5ROIHeads and CascadeROIHeads do.',

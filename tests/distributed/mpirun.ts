@@ -8,6 +8,17 @@ export function mpiReason(): string | undefined {
   return found.status === 0 ? undefined : 'skipped: mpirun is not installed (Debian: openmpi-bin, libopenmpi3)';
 }
 
+/**
+ * Where MPI is asked for, nothing that is compared with may be missing: neither the golden numbers nor, where MASKRCNN_REQUIRE_NATIVE=1 asks for it, the
+ * native backend.
+ */
+export function failOnMissing(golden: string | undefined, devices: readonly string[]): void {
+  if (process.env.MASKRCNN_REQUIRE_MPI !== '1') return;
+  if (golden === undefined) throw new Error('MASKRCNN_REQUIRE_MPI=1, and ../shared/golden is missing: nothing to compare with');
+  if (process.env.MASKRCNN_REQUIRE_NATIVE === '1' && !devices.includes('tensorflow'))
+    throw new Error('MASKRCNN_REQUIRE_NATIVE=1, and @tensorflow/tfjs-node does not load: run `maskrcnn setup`');
+}
+
 /** A job that was started: what it prints so far, and its end. */
 export interface Job {
   /** The process of mpirun. */
@@ -22,7 +33,19 @@ export function mpirun(processes: number, script: string, args: readonly string[
   const file = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn(
     'mpirun',
-    ['--allow-run-as-root', '--oversubscribe', '-n', String(processes), process.execPath, '--import', 'tsx', file, ...args],
+    [
+      '--allow-run-as-root',
+      '--oversubscribe',
+      '--bind-to',
+      'none',
+      '-n',
+      String(processes),
+      process.execPath,
+      '--import',
+      'tsx',
+      file,
+      ...args,
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       // Waiting ranks give the cores to those that compute.

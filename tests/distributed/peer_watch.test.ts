@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { type EventEmitter, once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { PeerWatch } from '../../src/distributed/peer_watch.js';
@@ -48,5 +48,13 @@ describe('PeerWatch', () => {
     await watch.end();
     peer.destroy();
     expect(lines).toEqual([]);
+  });
+
+  it('says that its thread failed, and keeps nobody waiting for it', { timeout: 60_000 }, async () => {
+    const lines: string[] = [];
+    const watch = await PeerWatch.begin(new FirstOfTwo(), (line) => lines.push(line), 600_000);
+    (watch as unknown as { worker: EventEmitter }).worker.emit('error', new Error('out of memory'));
+    expect(lines).toEqual(['WARNING: the thread of rank 0 that watches over the other processes failed: out of memory']);
+    await watch.end();
   });
 });

@@ -43,6 +43,11 @@ const FAMILIES: Record<string, string[]> = {
     'MODEL.RETINANET.NUM_CONVS=1',
   ],
   batch_norm: ['MODEL.RESNETS.NORM=BN'],
+  sync_batch_norm: [
+    'MODEL.META_ARCHITECTURE=PanopticFPN',
+    ...SEMANTIC.filter((key) => !key.includes('NORM')),
+    ...['RESNETS', 'FPN', 'SEM_SEG_HEAD'].map((part) => `MODEL.${part}.NORM=SyncBN`),
+  ],
 };
 FAMILIES.keypoint_per_image = [...FAMILIES.keypoint!, 'MODEL.ROI_KEYPOINT_HEAD.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS=False'];
 /** After one step the statistics of the first layer are still those of the first weights. */
@@ -103,6 +108,7 @@ try {
     initializeWeights(parameters, () => random.next());
     const optimizer = optimizerFromConfig(config, parameters);
     const parallel = new DataParallel(communicator);
+    parallel.synchronise(model);
     const losses: Record<string, number>[] = [];
     for (let step = 0; step < steps(family); step++) {
       const found = await parallel.loss(model, samples, new Random(5).fork(step));

@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { getConfig } from '../../src/config/index.js';
 import { mpiLaunch } from '../../src/distributed/launch.js';
 import { World } from '../../src/distributed/world.js';
+import type { Trainer } from '../../src/engine/trainer.js';
 import { prepareTraining } from '../../src/engine/training_run.js';
 
 export interface TogetherOptions {
@@ -27,8 +28,25 @@ export interface TogetherOptions {
   /** Seconds after which a rank is held to hang. */
   timeout?: number;
   resume?: boolean;
+  /** Sums gradients during the backward pass. */
+  overlap?: boolean;
+  /** Steps after which a gradient of the last rank is infinite, and the losses are not. */
+  spoilGradientAt?: number;
   /** Pictures to evaluate on at the end. */
   validation?: { json: string; images: string };
+}
+
+/** From now on a gradient is infinite. */
+function spoilGradients({ options: trained }: Trainer): void {
+  const { loss } = trained;
+  const spoilt: typeof loss = async (...batch) => {
+    const found = await loss(...batch);
+    const [name, gradient] = [...found.gradients][0]!;
+    found.gradients.set(name, tf.fill(gradient.shape, Infinity));
+    gradient.dispose();
+    return found;
+  };
+  Object.assign(trained, { loss: spoilt });
 }
 
 const given = JSON.parse(process.argv[2]!) as TogetherOptions;
@@ -47,6 +65,7 @@ try {
     output: options.output,
     device: options.device,
     resume: options.resume ?? false,
+    overlap: options.overlap ?? false,
     print: (line) => process.stdout.write(`${line}\n`),
     ...(options.validation ? { validation: options.validation } : {}),
     ...(world ? { processes: world.communicator } : {}),
@@ -57,6 +76,7 @@ try {
           losses.push(step.losses);
           if (isLast && trainer.iteration === options.stopAt) trainer.stop('enough');
           while (isLast && trainer.iteration === options.hangAt);
+          if (isLast && trainer.iteration === options.spoilGradientAt) spoilGradients(trainer);
           if (isLast && trainer.iteration === options.spoilAt)
             for (const { name, variable } of trainer.options.model.modelParameters())
               if (name.endsWith('cls_score.bias')) variable.assign(tf.fill(variable.shape, NaN));

@@ -1,93 +1,68 @@
-// The parts of Kubernetes' batch/v1 Job (1.33 and later) and of Kubeflow's v2beta1 MPIJob that the manifests use, and nothing else: a field that
-// is not here is an error, so that a misspelt one is found without a cluster.
+import { readFileSync } from 'node:fs';
 
-const object = (properties: Record<string, object>, required: readonly string[] = []) => ({
-  type: 'object',
-  properties,
-  required,
-  additionalProperties: false,
-});
-const list = (items: object) => ({ type: 'array', items, minItems: 1 });
+// What the manifests are checked by: the published fields, and what the servers ask for beyond them.
+
+interface Published {
+  readonly definitions: Readonly<Record<string, object>>;
+}
+const { definitions } = JSON.parse(
+  readFileSync(new URL('../fixtures/cluster/schemas.json', import.meta.url), 'utf8'),
+) as Published;
+
 /** A DNS label, as names of objects, containers and volumes are. */
 const label = { type: 'string', pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' };
-const text = { type: 'string', minLength: 1 };
-const atLeast = (minimum: number) => ({ type: 'integer', minimum });
-const quantities = object({
-  cpu: { type: 'string', pattern: '^[0-9]+(\\.[0-9]+)?m?$' },
-  memory: { type: 'string', pattern: '^[0-9]+(Ki|Mi|Gi|Ti)$' },
-});
+const named = { properties: { name: label }, required: ['name'] };
+/** A resource is one of the system's own, or belongs to a domain. */
+const quantities = { propertyNames: { pattern: '^(cpu|memory|ephemeral-storage|hugepages-.+|.+/.+)$' } };
+const atLeast = (minimum: number) => ({ minimum });
 
-const container = object(
-  {
-    name: label,
-    image: text,
-    command: list(text),
-    args: list(text),
-    resources: object({ requests: quantities, limits: quantities }),
-    volumeMounts: list(object({ name: label, mountPath: { type: 'string', pattern: '^/' } }, ['name', 'mountPath'])),
-  },
-  ['name', 'image'],
-);
-const volume = object({ name: label, persistentVolumeClaim: object({ claimName: text }, ['claimName']) }, ['name']);
-
-/** @param restartPolicy what the owner of the pods allows; nothing where it sets its own */
-const template = (restartPolicy: readonly string[]) =>
-  object(
-    {
-      spec: object(
-        {
-          ...(restartPolicy.length > 0 ? { restartPolicy: { enum: restartPolicy } } : {}),
-          containers: list(container),
-          volumes: list(volume),
+/** @param policies what the owner of the pods lets a pod say; nothing where it sets its own */
+const pod = (policies: readonly string[]) => ({
+  properties: {
+    spec: {
+      properties: {
+        containers: {
+          items: {
+            properties: {
+              name: label,
+              resources: { properties: { requests: quantities, limits: quantities } },
+              volumeMounts: { items: { properties: { mountPath: { pattern: '^/' } } } },
+            },
+            required: ['image'],
+          },
         },
-        restartPolicy.length > 0 ? ['containers', 'restartPolicy'] : ['containers'],
-      ),
+        volumes: { items: { properties: { name: label } } },
+        ...(policies.length > 0 ? { restartPolicy: { enum: policies } } : {}),
+      },
+      ...(policies.length > 0 ? { required: ['restartPolicy'] } : {}),
     },
-    ['spec'],
-  );
+  },
+  required: ['spec'],
+});
+const replica = { properties: { replicas: atLeast(1), restartPolicy: { enum: ['Never', 'OnFailure'] }, template: pod([]) } };
 
-const manifest = (apiVersion: string, kind: string, spec: object) =>
-  object({ apiVersion: { const: apiVersion }, kind: { const: kind }, metadata: object({ name: label }, ['name']), spec }, [
-    'apiVersion',
-    'kind',
-    'metadata',
-    'spec',
-  ]);
-
-const replica = object({ replicas: atLeast(1), restartPolicy: { enum: ['Never', 'OnFailure'] }, template: template([]) }, [
-  'replicas',
-  'template',
-]);
+/** What the servers check besides. */
+const RULES: Readonly<Record<string, object>> = {
+  Job: {
+    properties: {
+      completions: atLeast(1),
+      parallelism: atLeast(0),
+      backoffLimit: atLeast(0),
+      template: pod(['Never', 'OnFailure']),
+    },
+  },
+  MPIJob: {
+    properties: { mpiReplicaSpecs: { properties: { Launcher: replica, Worker: replica }, required: ['Launcher', 'Worker'] } },
+  },
+};
 
 /** JSON schemas (draft 7) by kind. */
-export const SCHEMAS: Readonly<Record<string, object>> = {
-  Job: manifest(
-    'batch/v1',
-    'Job',
-    object(
-      {
-        completionMode: { enum: ['Indexed', 'NonIndexed'] },
-        completions: atLeast(1),
-        parallelism: atLeast(0),
-        backoffLimit: atLeast(0),
-        backoffLimitPerIndex: atLeast(0),
-        template: template(['Never', 'OnFailure']),
-      },
-      ['template'],
-    ),
-  ),
-  MPIJob: manifest(
-    'kubeflow.org/v2beta1',
-    'MPIJob',
-    object(
-      {
-        slotsPerWorker: atLeast(1),
-        launcherCreationPolicy: { enum: ['AtStartup', 'WaitForWorkersReady'] },
-        runPolicy: object({ cleanPodPolicy: { enum: ['None', 'Running', 'All'] }, backoffLimit: atLeast(0) }),
-        mpiImplementation: { enum: ['OpenMPI', 'Intel', 'MPICH'] },
-        mpiReplicaSpecs: object({ Launcher: replica, Worker: replica }, ['Launcher', 'Worker']),
-      },
-      ['mpiReplicaSpecs'],
-    ),
-  ),
-};
+export const SCHEMAS: Readonly<Record<string, object>> = Object.fromEntries(
+  Object.entries(RULES).map(([kind, spec]) => [
+    kind,
+    {
+      definitions,
+      allOf: [{ $ref: `#/definitions/${kind}` }, { properties: { metadata: named, spec }, required: ['metadata', 'spec'] }],
+    },
+  ]),
+);

@@ -71,6 +71,63 @@ describe.each(devices)('batch norm by the statistics of the batch on %s', (devic
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it('of two parts that exchange their sums has the value and the gradients of the whole', async () => {
+    const before = tf.memory().numTensors;
+    // The first picture is this part's; the second's sums come from outside, worked out in float64.
+    const half = 60;
+    const whole = Array.from({ length: channels }, (_, c) => statistics(x, c));
+    const unit = (i: number) => (x[i]! - whole[i % channels]!.mean) / Math.sqrt(whole[i % channels]!.variance + epsilon);
+    const sums = (value: (i: number) => number): number[] =>
+      Array.from({ length: channels }, (_, c) => {
+        let sum = 0;
+        for (let i = half + c; i < 2 * half; i += channels) sum += value(i);
+        return sum;
+      });
+    const others = [
+      sums((i) => x[i]!),
+      sums((i) => (x[i]! - whole[i % channels]!.mean) ** 2),
+      [...sums((i) => dy[i]!), ...sums((i) => dy[i]! * unit(i))],
+    ];
+    let call = 0;
+    const exchange = (own: Float64Array): void => [...others[call++]!, pixels / 2].forEach((sum, i) => (own[i] = own[i]! + sum));
+    const [map, scale, shift] = [x.subarray(0, half), weight, bias].map((array) => tf.tensor(Float32Array.from(array)));
+    const upstream = tf.tensor(Float32Array.from(dy.subarray(0, half)), [1, 3, 5, 4]);
+    const found: tf.Tensor[] = [];
+    const { value, grads } = tf.valueAndGrads((a: tf.Tensor, w: tf.Tensor, b: tf.Tensor) => {
+      const part = tf.reshape(a, [1, 3, 5, 4]) as tf.Tensor4D;
+      const { y, mean, variance } = batchNormTraining(
+        part,
+        w as tf.Tensor1D,
+        b as tf.Tensor1D,
+        epsilon,
+        undefined,
+        'linear',
+        exchange,
+      );
+      found.push(tf.keep(tf.clone(mean)), tf.keep(tf.clone(variance)));
+      return tf.sum(tf.mul(y, upstream));
+    })([map!, scale!, shift!]);
+    expect(call).toBe(3);
+    let wanted = 0;
+    for (let i = 0; i < half; i++) wanted += dy[i]! * (unit(i) * weight[i % channels]! + bias[i % channels]!);
+    expect(Math.abs((await value.data())[0]! - wanted)).toBeLessThan(2e-5);
+    const [mean, variance] = await Promise.all(found.map((tensor) => tensor.data()));
+    whole.forEach((right, c) => {
+      expect(Math.abs(mean![c]! - right.mean)).toBeLessThan(1e-6);
+      expect(Math.abs(variance![c]! - (right.variance * pixels) / (pixels - 1))).toBeLessThan(1e-6);
+    });
+    const dx = differences(x, undefined);
+    (await grads[0]!.data()).forEach((got, i) => expect(Math.abs(got - dx[i]!)).toBeLessThan(2e-5));
+    // The part's own share: with that of the other part, the gradient of the whole.
+    const [dWeight, dBias] = [differences(weight, undefined), differences(bias, undefined)];
+    (await grads[1]!.data()).forEach((got, c) =>
+      expect(Math.abs(got + others[2]![channels + c]! - dWeight[c]!)).toBeLessThan(2e-5),
+    );
+    (await grads[2]!.data()).forEach((got, c) => expect(Math.abs(got + others[2]![c]! - dBias[c]!)).toBeLessThan(2e-5));
+    tf.dispose([map!, scale!, shift!, upstream, value, ...grads, ...found]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
   it('moves the running statistics while recording, and normalises by them otherwise', async () => {
     const layer = new Conv2d({ inChannels: channels, outChannels: channels, kernelSize: 1, norm: 'BN' });
     const parameters = new Map(layer.modelParameters().map((parameter) => [parameter.name, parameter]));

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ZooError } from '../../src/errors.js';
@@ -170,12 +170,19 @@ describe('download', () => {
     expect(existsSync(`${target}.lock`)).toBe(false);
   });
 
-  it('does not share a part with a running process, and takes over from a dead one', async () => {
+  it('waits for another call that downloads the same file, and takes what that one brings', async () => {
+    const waits: string[] = [];
+    const first = get([serve(bytes)]);
+    while (!existsSync(`${target}.lock`)) await new Promise((resolve) => setTimeout(resolve, 1));
+    const second = download(`${server.url}model.pkl`, target, { onWait: (owner) => waits.push(owner) });
+    expect(await second).toEqual(await first);
+    expect(server.requests).toHaveLength(1);
+    expect(waits).toEqual([`process ${process.pid} on ${hostname()}`]);
+    expectWhole();
+  });
+
+  it('takes over from a process that is dead', async () => {
     await get([serve(bytes)]);
-    writeFileSync(`${target}.lock`, String(process.pid));
-    await expect(download(`${server.url}model.pkl`, target)).rejects.toThrow(
-      `process ${process.pid} is downloading the same file`,
-    );
     writeFileSync(`${target}.lock`, '999999999');
     await download(`${server.url}model.pkl`, target);
     expectWhole();

@@ -24,6 +24,8 @@ export interface RecipeConditions {
   readonly explicit: ReadonlySet<string>;
   /** Bytes that the process may use, and the model's weights; without it memory is not looked at. */
   readonly machine?: { readonly memory: number; readonly parameters: readonly WeightShape[] };
+  /** Processes that learn together; 1 unless given. */
+  readonly processes?: number;
 }
 
 /**
@@ -52,13 +54,14 @@ export function applyAutoRecipe(cfg: Config, facts: DatasetFacts, conditions: Re
 type Choose = (key: string, value: unknown, why: string) => void;
 
 /** Two pictures a step where they fit in memory, else one and the step of two; the input shrinks where that is not enough. */
-function batch(cfg: Config, facts: DatasetFacts, { machine, explicit }: RecipeConditions, choose: Choose): void {
+function batch(cfg: Config, facts: DatasetFacts, { machine, explicit, processes = 1 }: RecipeConditions, choose: Choose): void {
   const fits = () => !machine || estimateMemory(cfg, facts, machine.parameters) <= MEMORY_SHARE * machine.memory;
   const needed = () => gigabytes(machine ? estimateMemory(cfg, facts, machine.parameters) : 0);
   const has = gigabytes(machine?.memory ?? 0);
   const two = Math.min(2, facts.pictures);
-  choose('SOLVER.IMS_PER_BATCH', two, 'two pictures a step fit into the memory of this machine');
-  if (!fits() && two > 1 && !explicit.has('SOLVER.IMS_PER_BATCH')) {
+  if (processes > 1) choose('SOLVER.IMS_PER_BATCH', processes, `a picture a step for each of ${processes} processes`);
+  else choose('SOLVER.IMS_PER_BATCH', two, 'two pictures a step fit into the memory of this machine');
+  if (processes === 1 && !fits() && two > 1 && !explicit.has('SOLVER.IMS_PER_BATCH')) {
     const why = `two pictures a step would take about ${needed()}, and the machine has ${has}`;
     choose('SOLVER.IMS_PER_BATCH', 1, why);
     choose('SOLVER.ACCUMULATE', two, 'the gradients of two steps together make the step of two pictures');

@@ -10,7 +10,7 @@ import { machineMemory } from './memory_estimate.js';
 /** Sets the recipe for a run's training set in the config, in place, and prints what was chosen and why. */
 export async function chooseRecipe(
   config: Config,
-  { train: { json, images }, validation, auto, epochs, weights }: TrainingRunOptions,
+  { train: { json, images }, validation, auto, epochs, weights, processes }: TrainingRunOptions,
   print: (line: string) => void,
 ): Promise<void> {
   const { records, thingClasses } = datasetRecords(await readCocoDataset(json), images, { name: json });
@@ -18,6 +18,7 @@ export async function chooseRecipe(
     pretrained: startReference(config, weights) !== 'none',
     evaluated: validation !== undefined,
     explicit: auto?.explicit ?? new Set(),
+    processes: processes?.size ?? 1,
     machine: { memory: machineMemory(), parameters: parametersOf(config) },
     ...(epochs === undefined ? {} : { epochs }),
   });

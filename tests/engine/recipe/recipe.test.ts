@@ -74,6 +74,13 @@ describe('applyAutoRecipe', () => {
     expect(choices.find(({ key }) => key === 'SOLVER.MAX_ITER')?.why).toMatch(/20 passes over 100 pictures/);
   });
 
+  it('gives every process a picture, and fits rate and length to that', () => {
+    const cfg = defaultConfig();
+    applyAutoRecipe(cfg, facts(), { ...conditions, processes: 4 });
+    // 20 passes over 100 pictures, 4 a step.
+    expect(cfg.SOLVER).toMatchObject({ IMS_PER_BATCH: 4, BASE_LR: 0.005, MAX_ITER: 500 });
+  });
+
   it('leaves what was given, and reckons with it', () => {
     const cfg = defaultConfig();
     cfg.SOLVER.IMS_PER_BATCH = 8;

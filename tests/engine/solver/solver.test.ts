@@ -192,8 +192,12 @@ describe('rates', () => {
     expect(scaleToProcesses(cfg)).toBe(true);
     expect(scaleToProcesses(cfg)).toBe(false);
     expect(cfg.SOLVER).toMatchObject({ IMS_PER_BATCH: 2, BASE_LR: 0.0025, MAX_ITER: 800, STEPS: [480, 640], WARMUP_ITERS: 80 });
+    expect(cfg.SOLVER.REFERENCE_WORLD_SIZE).toBe(1);
     cfg.SOLVER.REFERENCE_WORLD_SIZE = 3;
     expect(() => scaleToProcesses(cfg)).toThrow(/REFERENCE_WORLD_SIZE/);
+    cfg.SOLVER.REFERENCE_WORLD_SIZE = 0;
+    expect(scaleToProcesses(cfg, 4)).toBe(false);
+    expect(cfg.SOLVER.IMS_PER_BATCH).toBe(2);
   });
 
   it('scales a config for eight GPUs to 32 processes, as Detectron2 does: batch and rate by 4, iterations by a quarter', () => {
@@ -208,11 +212,22 @@ describe('rates', () => {
     };
     Object.assign(cfg.SOLVER, solver);
     expect(scaleToProcesses(cfg, 32)).toBe(true);
-    expect(cfg.SOLVER).toMatchObject({ IMS_PER_BATCH: 64, BASE_LR: 0.08, MAX_ITER: 25, WARMUP_ITERS: 3 });
-    expect(cfg.SOLVER.STEPS).toEqual([15, 21]);
-    // A run that goes on in fewer processes keeps what it began with.
-    expect(scaleToProcesses(cfg, 4)).toBe(false);
-    expect(cfg.SOLVER.IMS_PER_BATCH).toBe(64);
+    // Halves go to the even number: 10 / 4 and 82 / 4.
+    expect(cfg.SOLVER).toMatchObject({ IMS_PER_BATCH: 64, BASE_LR: 0.08, MAX_ITER: 25, WARMUP_ITERS: 2 });
+    expect(cfg.SOLVER.STEPS).toEqual([15, 20]);
+    expect(cfg.SOLVER.REFERENCE_WORLD_SIZE).toBe(32);
+  });
+
+  it('leaves no period 0 that was not, and an iteration at least', () => {
+    const cfg = defaultConfig();
+    Object.assign(cfg.SOLVER, { REFERENCE_WORLD_SIZE: 1, MAX_ITER: 2, CHECKPOINT_PERIOD: 1 });
+    cfg.TEST.EVAL_PERIOD = 2;
+    scaleToProcesses(cfg, 8);
+    expect(cfg.SOLVER).toMatchObject({ MAX_ITER: 1, CHECKPOINT_PERIOD: 1 });
+    expect(cfg.TEST.EVAL_PERIOD).toBe(1);
+    cfg.TEST.EVAL_PERIOD = 0;
+    scaleToProcesses(cfg, 2);
+    expect(cfg.TEST.EVAL_PERIOD).toBe(0);
   });
 });
 
