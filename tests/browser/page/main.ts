@@ -8,7 +8,9 @@ import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
 import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { runCase } from '../../golden/ops/run_case.js';
 import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { compareDenseChoice } from '../../meta_arch/dense_problems.js';
 import { compareChoice } from '../../rpn/proposal_problems.js';
+import { differentLabels } from '../../semantic/label_problems.js';
 import { readBacks } from '../../../src/ops/read_back.js';
 import { heldAround, OP_NAMES } from '../../ops/memory_problems.js';
 import { multilevelRoiAlign } from '../../../src/ops/roi_align/multilevel_roi_align.js';
@@ -101,6 +103,8 @@ const api = {
   tf,
   ...library,
   compareChoice,
+  compareDenseChoice,
+  differentLabels,
   compareDeviceRegions,
   compareWithLoops,
   compareManyMaps,
