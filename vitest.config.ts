@@ -12,7 +12,9 @@ const INCLUDED: Record<string, string[]> = {
     'tests/layers/dilated_conv2d.test.ts',
     'tests/layers/grouped_conv2d.test.ts',
     'tests/rpn/proposal_kernel.test.ts',
-    'tests/engine/warm_up.test.ts',
+    'tests/meta_arch/dense_kernel.test.ts',
+    'tests/semantic/semantic_labels.test.ts',
+    'tests/engine/warm_up*.test.ts',
   ],
   browser: ['tests/browser/**/*.test.ts'],
 };

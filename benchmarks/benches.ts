@@ -6,7 +6,7 @@ export const BENCHES: Record<string, () => Promise<Bench>> = {
   roi_align_backward: async () => (await import('./roi_align.js')).roiAlignBackward(),
   nms_4000: async () => (await import('./nms.js')).nms4000(),
   ...Object.fromEntries(
-    ['50x76', '50x76_2', '13x19', '7x7']
+    ['50x76', '50x76_2', '13x19', '7x7', '3x3_2', '3x3_4', '1x1_2', 'pointwise_2']
       .flatMap((size) => [`grouped_conv_${size}`, `grouped_conv_${size}_train`])
       .map((name) => [name, async () => (await import('./grouped_conv.js')).GROUPED_CONVS[name]()]),
   ),

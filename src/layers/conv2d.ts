@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { dilatedConv2d } from './dilated_conv2d.js';
 import { fusedConv2d, plainConv2d } from './fused_kernels.js';
-import { groupedConv2d } from './grouped_conv2d.js';
+import { BlockKernels, groupedConv2d } from './grouped_conv2d.js';
 import { Module, sameLayout, tensorOf } from './module.js';
 import { BatchNorm, GroupNorm, isFolded, makeNorm, type Norm, single } from './norm.js';
 import type { WeightInit } from './weight_init.js';
@@ -39,6 +39,7 @@ export class Conv2d extends Module {
   private readonly biasWeight;
   private readonly norm: Norm | undefined;
   private folded: EffectiveWeights | undefined;
+  private blocks: BlockKernels | undefined;
 
   constructor(options: Conv2dOptions) {
     super();
@@ -83,6 +84,7 @@ export class Conv2d extends Module {
       return { kernel: tf.keep(tf.clone(kernel)), bias: bias && tf.keep(tf.clone(bias)) };
     });
     this.folded = { kernel, bias };
+    if (this.options.groups > 1) this.blocks = new BlockKernels(kernel, this.options.groups);
     this.disposeOwnWeights();
     if (isFolded(this.norm)) super.fold();
   }
@@ -91,6 +93,8 @@ export class Conv2d extends Module {
     this.folded?.kernel.dispose();
     this.folded?.bias?.dispose();
     this.folded = undefined;
+    this.blocks?.dispose();
+    this.blocks = undefined;
     return super.dispose();
   }
 
@@ -130,7 +134,7 @@ export class Conv2d extends Module {
     // TensorFlow.js has neither the gradient of a dilated convolution nor dilated groups.
     if (dilation > 1 && (groups > 1 || tf.engine().state.gradientDepth > 0)) {
       const convolve = (input: tf.Tensor4D): tf.Tensor4D => {
-        if (groups > 1) return groupedConv2d(input, kernel, groups, 1, 'valid');
+        if (groups > 1) return groupedConv2d(input, kernel, groups, 1, 'valid', this.blocks);
         return plainConv2d(input, kernel, { stride: 1, padding: 0, dilation: 1 }) ?? tf.conv2d(input, kernel, 1, 'valid');
       };
       const y = dilatedConv2d(x, { kernelSize, stride, padding, dilation }, convolve);
@@ -147,7 +151,7 @@ export class Conv2d extends Module {
     const input = padding > 0 && !same ? tf.pad(x, [[0, 0], border, border, [0, 0]]) : x;
     const pad = same ? 'same' : 'valid';
     if (groups > 1) {
-      const y = groupedConv2d(input, kernel, groups, stride, pad);
+      const y = groupedConv2d(input, kernel, groups, stride, pad, this.blocks);
       return this.finish(bias ? tf.add<tf.Tensor4D>(y, bias) : y, residual, activation);
     }
     const y = tf.fused.conv2d({

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { directGroupedConv2d, hasGroupedConv2d } from '../ops/grouped_conv2d/grouped_conv2d.js';
+import { directGroupedConv2d, groupedConvWay } from '../ops/grouped_conv2d/grouped_conv2d.js';
 
 /** Channels in and out of one dense convolution that stands for several groups; below this, one call costs more than its arithmetic. */
 const PACK_CHANNELS = 32;
@@ -10,9 +10,10 @@ const LEAST_PRODUCTS = 8e6;
 
 /**
  * Grouped convolution, which tfjs has not: TensorFlow's own, kernels of our own (cpu, webgpu, wasm), or groups packed into dense convolutions with block-diagonal
- * kernels. Each has gradients.
+ * kernels: into one where our kernels would take longer (`groupedConvWay`). Each has gradients.
  * @param x      [N, H, W, C]
  * @param kernel [kh, kw, C / groups, K]
+ * @param blocks of the kernel, where it does not change: block-diagonal kernels are then made once
  * @returns      [N, H', W', K]
  */
 export function groupedConv2d(
@@ -21,10 +22,47 @@ export function groupedConv2d(
   groups: number,
   stride: number,
   pad: 'same' | 'valid',
+  blocks?: BlockKernels,
 ): tf.Tensor4D {
   if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
-  if (hasGroupedConv2d(kernel.shape, groups)) return directGroupedConv2d(x, kernel, groups, stride, pad);
-  return packedGroupedConv2d(x, kernel, groups, stride, pad, packSize(x, kernel, groups, stride));
+  const way = groupedConvWay({ x: x.shape, filter: kernel.shape, groups, stride, pad });
+  if (way === 'direct') return directGroupedConv2d(x, kernel, groups, stride, pad);
+  const size = way === 'dense' ? groups : packSize(x, kernel, groups, stride);
+  return packedGroupedConv2d(x, kernel, groups, stride, pad, size, blocks);
+}
+
+/** The block-diagonal kernels of a kernel that does not change, each made when it is first asked for; the owner disposes of them. */
+export class BlockKernels {
+  private readonly made = new Map<number, tf.Tensor4D>();
+
+  constructor(
+    private readonly kernel: tf.Tensor4D,
+    private readonly groups: number,
+  ) {}
+
+  /** @returns [kh, kw, groupsPerPack * C / groups, K] */
+  get(groupsPerPack: number): tf.Tensor4D {
+    let blocks = this.made.get(groupsPerPack);
+    if (!blocks) this.made.set(groupsPerPack, (blocks = tf.keep(blocksOf(this.kernel, this.groups, groupsPerPack))));
+    return blocks;
+  }
+
+  dispose(): void {
+    tf.dispose([...this.made.values()]);
+    this.made.clear();
+  }
+}
+
+/** Every group's weights below each other, then zeros where a channel is of another group than an output. */
+function blocksOf(kernel: tf.Tensor4D, groups: number, groupsPerPack: number): tf.Tensor4D {
+  const [, , inPerGroup, outChannels] = kernel.shape;
+  return tf.tidy(() => {
+    const mask = tf.tensor2d(blockDiagonal(groupsPerPack, inPerGroup, outChannels, outChannels / groups), [
+      groupsPerPack * inPerGroup,
+      outChannels,
+    ]);
+    return tf.mul<tf.Tensor4D>(tf.tile(kernel, [1, 1, groupsPerPack, 1]), mask);
+  });
 }
 
 /** Grouped convolution as dense ones of `groupsPerPack` groups each, a divisor of `groups`. */
@@ -35,17 +73,13 @@ function packedGroupedConv2d(
   stride: number,
   pad: 'same' | 'valid',
   groupsPerPack: number,
+  frozen?: BlockKernels,
 ): tf.Tensor4D {
   const [, , inPerGroup, outChannels] = kernel.shape;
   const channels = groupsPerPack * inPerGroup;
   const outs = (groupsPerPack * outChannels) / groups;
   return tf.tidy(() => {
-    // Every group's weights below each other, then zeros where a channel is of another group than an output.
-    const mask = tf.tensor2d(blockDiagonal(groupsPerPack, inPerGroup, outChannels, outChannels / groups), [
-      channels,
-      outChannels,
-    ]);
-    const blocks = tf.mul<tf.Tensor4D>(tf.tile(kernel, [1, 1, groupsPerPack, 1]), mask);
+    const blocks = frozen?.get(groupsPerPack) ?? blocksOf(kernel, groups, groupsPerPack);
     if (groupsPerPack === groups) return tf.conv2d(x, blocks, stride, pad);
     const packs: tf.Tensor4D[] = [];
     for (let pack = 0; pack < groups / groupsPerPack; pack++) {

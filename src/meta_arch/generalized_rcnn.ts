@@ -62,7 +62,10 @@ export class GeneralizedRcnn extends ProposalNetwork {
     const features = tf.tidy(() => this.options.backbone.forward(tf.tensor4d(list.values, list.shape)));
     try {
       options.signal?.throwIfAborted();
-      const instances = await this.options.roiHeads.inferGiven(features, given, list.imageSizes);
+      const { roiHeads, proposalGenerator } = this.options;
+      // As many rows as the heads were warmed up for.
+      const most = proposalGenerator.options.selection.postNmsTopK * images.length;
+      const instances = await roiHeads.inferGiven(features, given, list.imageSizes, most);
       return { instances, times: { preprocess: prepared - start, proposals: 0, heads: performance.now() - prepared } };
     } finally {
       tf.dispose(features);

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../config/index.js';
+import { PendingRead } from '../ops/read_back.js';
 import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
 import { SemSegHead } from '../semantic/sem_seg_head.js';
 import type { InputImage } from '../structures/image_list.js';
@@ -7,7 +8,7 @@ import type { TrainingSample } from '../structures/training_sample.js';
 import { GeneralizedRcnn, type GeneralizedRcnnOptions } from './generalized_rcnn.js';
 import { type Inference, type InferenceOptions, traceInstances } from './meta_architecture.js';
 import { ProposalNetwork } from './proposal_network.js';
-import { inferSemantic } from './semantic_segmentor.js';
+import { labelOnDevice, semanticMaps } from './semantic_segmentor.js';
 import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface PanopticFpnOptions extends GeneralizedRcnnOptions {
@@ -34,21 +35,28 @@ export class PanopticFpn extends GeneralizedRcnn {
   /** Finds things and the class of every pixel; they are merged once the masks have their final size. */
   override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const { features, proposals, imageSizes, times } = await this.propose(images, options);
-    const { trace } = options;
+    const { trace, signal, outputSizes = imageSizes } = options;
+    let labels: tf.Tensor1D | undefined;
     try {
       const start = performance.now();
-      const semantic = await inferSemantic(this.options.semSegHead, features, imageSizes, options);
+      labels = labelOnDevice(this.options.semSegHead, features, imageSizes, options);
+      // The labels come back with the masks.
+      const read = new PendingRead(labels);
       const { roiHeads, proposalGenerator } = this.options;
       const most = proposalGenerator.options.selection.postNmsTopK * images.length;
-      if (options.warmUp) await roiHeads.warmUp(features, imageSizes, most);
-      const instances = await roiHeads.infer(features, proposals, imageSizes, trace, most);
+      if (options.warmUp) await roiHeads.warmUp(features, imageSizes, most, labels);
+      const instances = await roiHeads.infer(features, proposals, imageSizes, trace, most, [read]);
       if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
+      const semantic = semanticMaps(await read.settle(), outputSizes);
+      signal?.throwIfAborted();
       return { instances, semantic, times: { ...times, heads: performance.now() - start } };
     } finally {
+      labels?.dispose();
       tf.dispose(features);
       if (proposals instanceof tf.Tensor) proposals.dispose();
     }
   }
+
   override async computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses> {
     const { semSegHead, instanceLossWeight } = this.options;
     let semantic: { loss_sem_seg: tf.Scalar } | undefined;

@@ -3,6 +3,7 @@ import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { ConfigError } from '../errors.js';
 import { readBack } from '../ops/read_back.js';
+import type { Detections } from '../roi_heads/fast_rcnn_inference.js';
 import { softNmsFromConfig } from '../roi_heads/suppress_detections.js';
 import { AnchorGenerator } from '../rpn/anchor_generator.js';
 import { Box2BoxTransform } from '../rpn/box_transform.js';
@@ -18,7 +19,10 @@ import {
   traceInstances,
 } from './meta_architecture.js';
 import { RetinaNetHead } from './retinanet_head.js';
-import { type DenseSelection, retinaNetInference } from './retinanet_inference.js';
+import { denseCandidates, hasDenseKernel } from './dense_kernel.js';
+import { type DenseSelection, detectionsOfCandidates, retinaNetInference } from './retinanet_inference.js';
+import './dense_kernel_webgl.js';
+import './dense_kernel_webgpu.js';
 import { classifyAnchors, denseLosses, type DenseTrainingOptions, denseTrainingFromConfig } from './retinanet_training.js';
 import type { BatchLosses, TrainingPass } from './training_pass.js';
 
@@ -91,21 +95,20 @@ export class RetinaNet extends MetaArchitecture {
     const start = performance.now();
     const list = this.preprocess(images, options);
     const prepared = performance.now();
-    const { flat, outputs } = tf.tidy(() => {
+    const dense = tf.tidy(() => {
       const input = tf.tensor4d(list.values, list.shape);
       trace?.('images', input);
       const features = this.options.backbone.forward(input, trace);
-      const dense = this.forward(features);
-      if (trace) this.traceMaps(features, dense, trace);
-      const maps = [...dense.logits, ...dense.deltas];
-      const joined = tf.concat(maps.map((map) => tf.reshape(map, [images.length, -1])), 1); // prettier-ignore
-      return { flat: joined, outputs: maps.map(({ shape }) => ({ shape })) };
+      const outputs = this.forward(features);
+      if (trace) this.traceMaps(features, outputs, trace);
+      return outputs;
     });
-    const values = await readBack(flat);
-    flat.dispose();
+    const { flat, select } = this.wanted(dense, images.length);
+    tf.dispose([dense.logits, dense.deltas]);
+    const values = await readBack(flat).finally(() => flat.dispose());
     signal?.throwIfAborted();
     const computed = performance.now();
-    const instances = images.map((_, image) => this.select(values, outputs, image, images.length));
+    const instances = images.map((_, image) => ({ ...select(values, image), masks: undefined }));
     if (trace) instances.forEach((found, i) => traceInstances(trace, `raw.${i}`, found));
     const times = { preprocess: prepared - start, proposals: computed - prepared, heads: performance.now() - computed };
     return { instances, times };
@@ -159,20 +162,33 @@ export class RetinaNet extends MetaArchitecture {
     });
   }
 
-  /** One image's detections, out of the values of the whole batch: all levels' logits, then all levels' deltas. */
-  private select(values: Float32Array, maps: readonly { readonly shape: readonly number[] }[], image: number, batch: number) {
+  /** What is to be read of the outputs: the device's own choice of candidates, or all of them; and how detections are made of it. */
+  private wanted(dense: DenseOutputs, batch: number): { readonly flat: tf.Tensor; readonly select: SelectDetections } {
+    const { anchorGenerator: anchors, transform, numClasses, selection } = this.options;
+    if (hasDenseKernel(dense.logits)) {
+      const attributes = { anchors, transform, numClasses, topK: selection.topKCandidates };
+      return {
+        flat: denseCandidates(dense.logits, dense.deltas, attributes),
+        select: (values, image) => detectionsOfCandidates(partOf(values, image, batch), selection),
+      };
+    }
+    const maps = [...dense.logits, ...dense.deltas];
+    const shapes = maps.map(({ shape }) => shape);
+    return {
+      flat: tf.tidy(() => tf.concat(maps.map((map) => tf.reshape(map, [batch, -1])), 1)), // prettier-ignore
+      select: (values, image) => this.select(partOf(values, image, batch), shapes),
+    };
+  }
+
+  /** One image's detections, out of its values: all levels' logits, then all levels' deltas. */
+  private select(values: Float32Array, shapes: readonly (readonly number[])[]): Detections {
     const { anchorGenerator, transform, numClasses, selection } = this.options;
-    let at = (values.length / batch) * image;
-    const parts = maps.map(({ shape }) => {
-      const from = at;
-      at += shape[1] * shape[2] * shape[3];
-      return values.subarray(from, at);
-    });
-    const count = maps.length / 2;
-    const levels = maps.slice(0, count).map(({ shape }) => ({ height: shape[1], width: shape[2] }));
+    let at = 0;
+    const parts = shapes.map(([, height, width, depth]) => values.subarray(at, (at += height * width * depth)));
+    const count = shapes.length / 2;
+    const levels = shapes.slice(0, count).map(([, height, width]) => ({ height, width }));
     const [logits, deltas] = [parts.slice(0, count), parts.slice(count)];
-    const found = retinaNetInference(logits, deltas, levels, anchorGenerator, transform, numClasses, selection);
-    return { ...found, masks: undefined };
+    return retinaNetInference(logits, deltas, levels, anchorGenerator, transform, numClasses, selection);
   }
 
   private traceMaps(
@@ -188,4 +204,13 @@ export class RetinaNet extends MetaArchitecture {
       traceArray(trace, `anchors.${level}`, anchors, [anchors.length / 4, 4]);
     });
   }
+}
+
+/** Makes one image's detections from the values that were read for the batch. */
+type SelectDetections = (values: Float32Array, image: number) => Detections;
+
+/** One image's values among those of a batch. */
+function partOf(values: Float32Array, image: number, batch: number): Float32Array {
+  const length = values.length / batch;
+  return values.subarray(image * length, (image + 1) * length);
 }

@@ -4,6 +4,7 @@ import type { AnchorGenerator } from '../rpn/anchor_generator.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
 import type { LevelSize } from '../rpn/find_top_proposals.js';
 import { topK } from '../rpn/top_k.js';
+import { CANDIDATE_COLUMNS } from './dense_kernel.js';
 
 export interface DenseSelection extends DetectionSelection {
   /** The best candidates a level that are kept before NMS. */
@@ -26,10 +27,7 @@ export function retinaNetInference(
   selection: DenseSelection,
 ): Detections {
   const threshold = Math.fround(selection.scoreThreshold);
-  const boxes: number[] = [];
-  const scores: number[] = [];
-  const classes: number[] = [];
-  const rows: number[] = [];
+  const { boxes, scores, classes, rows }: Candidates = { boxes: [], scores: [], classes: [], rows: [] };
   const anchor = new Float32Array(4);
   const box = new Float32Array(4);
   for (let level = 0, first = 0; level < levels.length; first += deltas[level++].length / 4) {
@@ -45,6 +43,41 @@ export function retinaNetInference(
       rows.push(first + place);
     }
   }
+  return suppress({ boxes, scores, classes, rows }, selection);
+}
+
+/**
+ * Detections of one image from the candidates that the device chose, as `retinaNetInference` makes them from all outputs: of equal scores at the end of a
+ * level's candidates the device keeps the larger logit.
+ * @param candidates [C, 7] as `DENSE_CANDIDATES` says
+ */
+export function detectionsOfCandidates(candidates: Float32Array, selection: DenseSelection): Detections {
+  const threshold = Math.fround(selection.scoreThreshold);
+  const chosen: Candidates = { boxes: [], scores: [], classes: [], rows: [] };
+  for (let at = 0; at < candidates.length; at += CANDIDATE_COLUMNS) {
+    const score = sigmoid(candidates[at + 4]);
+    if (!(score > threshold)) continue;
+    for (let c = 0; c < 4; c++) chosen.boxes.push(candidates[at + c]);
+    chosen.scores.push(score);
+    chosen.classes.push(candidates[at + 5]);
+    chosen.rows.push(candidates[at + 6]);
+  }
+  return suppress(chosen, selection);
+}
+
+/** Columns of decoded candidates, in order of levels. */
+interface Candidates {
+  /** [C, 4] */
+  readonly boxes: number[];
+  readonly scores: number[];
+  readonly classes: number[];
+  readonly rows: number[];
+}
+
+const sigmoid = (logit: number): number => Math.fround(1 / (1 + Math.exp(-logit)));
+
+/** NMS per class over all levels. */
+function suppress({ boxes, scores, classes, rows }: Candidates, selection: DenseSelection): Detections {
   const keep = suppressDetections(Float32Array.from(boxes), Float32Array.from(scores), Int32Array.from(classes), selection);
   const result = {
     boxes: new Float32Array(keep.indices.length * 4),
@@ -68,7 +101,7 @@ function scoresAbove(logits: Float32Array, threshold: number): { scores: Float32
   const indices: number[] = [];
   for (let i = 0; i < logits.length; i++) {
     if (!(logits[i] > least)) continue;
-    const score = Math.fround(1 / (1 + Math.exp(-logits[i])));
+    const score = sigmoid(logits[i]);
     if (score <= threshold) continue;
     scores.push(score);
     indices.push(i);

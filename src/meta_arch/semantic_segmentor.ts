@@ -3,7 +3,8 @@ import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { readBack } from '../ops/read_back.js';
 import { noDetections } from '../roi_heads/fast_rcnn_inference.js';
-import { semanticLabels, SemSegHead } from '../semantic/sem_seg_head.js';
+import { semanticLabels } from '../semantic/semantic_labels.js';
+import { SemSegHead } from '../semantic/sem_seg_head.js';
 import type { ImageList, InputImage } from '../structures/image_list.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { buildBackbone } from './build_backbone.js';
@@ -39,7 +40,10 @@ export class SemanticSegmentor extends MetaArchitecture {
     const prepared = performance.now();
     const features = tf.tidy(() => this.options.backbone.forward(tf.tensor4d(list.values, list.shape), options.trace));
     try {
-      const semantic = await inferSemantic(this.options.semSegHead, features, list.imageSizes, options);
+      const labels = labelOnDevice(this.options.semSegHead, features, list.imageSizes, options);
+      const values = await readBack(labels).finally(() => labels.dispose());
+      options.signal?.throwIfAborted();
+      const semantic = semanticMaps(values, options.outputSizes ?? list.imageSizes);
       const instances = images.map(() => ({ ...noDetections(), masks: undefined }));
       const times = { preprocess: prepared - start, proposals: 0, heads: performance.now() - prepared };
       return { instances, semantic, times };
@@ -59,24 +63,26 @@ export class SemanticSegmentor extends MetaArchitecture {
   }
 }
 
-/** The class of every pixel of every picture at its output size, in one read. */
-export async function inferSemantic(
+/** The class of every pixel of every picture at its output size, picture after picture, on the device. @returns [total] */
+export function labelOnDevice(
   head: SemSegHead,
   features: FeatureMaps,
   imageSizes: ImageList['imageSizes'],
-  { trace, outputSizes = imageSizes, signal }: InferenceOptions,
-): Promise<SemanticMap[]> {
-  const flat = tf.tidy(() => {
+  { trace, outputSizes = imageSizes }: InferenceOptions,
+): tf.Tensor1D {
+  return tf.tidy(() => {
     const logits = head.forward(features);
     trace?.('sem_seg_logits', logits);
-    return tf.concat(imageSizes.map((size, i) => tf.reshape(semanticLabels(logits, i, size, outputSizes[i]), [-1])));
+    return semanticLabels(logits, imageSizes, outputSizes);
   });
-  const values = Int32Array.from(await readBack(flat));
-  flat.dispose();
-  signal?.throwIfAborted();
+}
+
+/** What `labelOnDevice` gave, once read, by picture. */
+export function semanticMaps(values: ArrayLike<number>, outputSizes: readonly (readonly [number, number])[]): SemanticMap[] {
+  const all = Int32Array.from(values);
   let at = 0;
   return outputSizes.map(([height, width]) => {
-    const labels = values.subarray(at, (at += height * width));
+    const labels = all.subarray(at, (at += height * width));
     return { height, width, labels };
   });
 }

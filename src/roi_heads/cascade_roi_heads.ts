@@ -27,6 +27,7 @@ import { MaskBranch } from './mask_branch.js';
 import { maskBranchLosses } from './mask_branch_losses.js';
 import { MaskHead } from './mask_head.js';
 import { type ChooseDetections, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
+import { paddedCount } from './region_counts.js';
 import { RoiPooler } from './roi_pooler.js';
 import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
 import { softNmsFromConfig } from './suppress_detections.js';
@@ -230,12 +231,12 @@ export class CascadeRoiHeads extends RoiHeads {
     proposals: RoiProposals,
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
-    _mostProposals?: number,
+    mostProposals = 0,
     choose?: ChooseDetections,
   ): Promise<Detections[]> {
     const { boxPooler, stages } = this.options;
     const predict = () => {
-      let regions = proposals instanceof tf.Tensor ? proposals : regionRows(proposals);
+      let regions = proposals instanceof tf.Tensor ? proposals : regionRows(proposals, trace ? 0 : mostProposals);
       let deltas: tf.Tensor2D | undefined;
       const scores = stages.map(({ head, predictor }, stage) => {
         if (deltas) regions = refineRegions(deltas, regions, stages[stage - 1].predictor.transform, imageSizes);
@@ -256,11 +257,14 @@ export class CascadeRoiHeads extends RoiHeads {
   }
 }
 
-/** Proposals of all images as rows (image, x0, y0, x1, y1, logit). */
-function regionRows(proposals: readonly Proposals[]): tf.Tensor2D {
+/** Proposals of all images as rows (image, x0, y0, x1, y1, logit), filled up as `padRegions` does with rows that are none. */
+function regionRows(proposals: readonly Proposals[], most: number): tf.Tensor2D {
   const rows = proposals.flatMap(({ boxes, objectnessLogits }, image) =>
     Array.from(objectnessLogits, (logit, i) => [image, ...boxes.subarray(i * 4, i * 4 + 4), logit]),
   );
+  const fill = [proposals.length - 1, 0, 0, 0, 0, -Infinity];
+  const padded = paddedCount(rows.length, most);
+  while (rows.length < padded) rows.push(fill);
   return tf.tensor2d(rows, [rows.length, PROPOSAL_COLUMNS], 'float32');
 }
 

@@ -5,6 +5,11 @@ export function regionCounts(most: number): number[] {
   return compilesPrograms() ? [Math.ceil(most / 4), most] : [];
 }
 
+/** The smallest of {@link regionCounts} that holds `count` regions; `count` itself where none does. */
+export function paddedCount(count: number, most: number): number {
+  return regionCounts(most).find((n) => n >= count) ?? count;
+}
+
 /**
  * Boxes of several images, filled up with boxes of zeros behind those of the last image to one of {@link regionCounts}, so that few programs are
  * compiled. As they are where the backend compiles none.
@@ -14,7 +19,7 @@ export function regionCounts(most: number): number[] {
  */
 export function padRegions(boxes: readonly Float32Array[], most: number): readonly Float32Array[] {
   const count = boxes.reduce((sum, { length }) => sum + length / 4, 0);
-  const padded = regionCounts(most).find((n) => n >= count) ?? count;
+  const padded = paddedCount(count, most);
   if (padded === count) return boxes;
   const last = boxes[boxes.length - 1];
   const longer = new Float32Array(last.length + 4 * (padded - count));

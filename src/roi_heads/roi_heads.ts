@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps } from '../backbone/backbone.js';
 import { ArgumentError } from '../errors.js';
 import { Module } from '../layers/module.js';
-import { readBack } from '../ops/read_back.js';
+import { PendingRead, readBack, readTogether } from '../ops/read_back.js';
 import type { Box2BoxTransform } from '../rpn/box_transform.js';
 import type { Proposals } from '../rpn/find_top_proposals.js';
 import { PROPOSAL_COLUMNS, type ProposalRows, splitProposals } from '../rpn/proposal_kernel.js';
@@ -105,6 +105,7 @@ export abstract class RoiHeads extends Module {
    * @param features   maps by name, each [N, H, W, C]
    * @param imageSizes (height, width) of each image inside the padded input
    * @param mostProposals that can come of all images together, where it is known
+   * @param beside        what else is wanted of the device: it comes with the last values of the heads
    */
   async infer(
     features: FeatureMaps,
@@ -112,8 +113,10 @@ export abstract class RoiHeads extends Module {
     imageSizes: readonly (readonly [number, number])[],
     trace?: Trace,
     mostProposals?: number,
+    beside?: readonly PendingRead[],
   ): Promise<RawInstances[]> {
-    return this.inferOnBoxes(features, await this.inferBoxes(features, proposals, imageSizes, trace, mostProposals), trace);
+    const detections = await this.inferBoxes(features, proposals, imageSizes, trace, mostProposals);
+    return this.inferOnBoxes(features, detections, trace, beside);
   }
 
   /** The boxes of `infer` alone. */
@@ -130,17 +133,19 @@ export abstract class RoiHeads extends Module {
   /**
    * Masks and keypoints of boxes that are given (Detectron2's `forward_with_given_boxes`), in their order: none is moved, dropped or suppressed. The box
    * head says the class, or its probability, where that is not given; a cascade by the mean of its stages, each on the box that the one before has moved.
+   * @param mostProposals as of `infer`; a backend that compiles programs compiles none for fewer boxes, nor for as many as there can be detections
    * @throws ArgumentError where heads of one's own pass over `choose` and a class is missing
    */
   async inferGiven(
     features: FeatureMaps,
     given: readonly GivenDetections[],
     imageSizes: readonly (readonly [number, number])[],
+    mostProposals = 0,
   ): Promise<RawInstances[]> {
     const isComplete = given.every(({ boxes, classes, scores }) =>
       Array.from({ length: boxes.length / 4 }, (_, i) => classes[i] !== undefined && scores[i] !== undefined).every(Boolean),
     );
-    const probabilities = isComplete ? undefined : await this.classify(features, given, imageSizes);
+    const probabilities = isComplete ? undefined : await this.classify(features, given, imageSizes, mostProposals);
     const detections = given.map(({ boxes, classes, scores }, image): Detections => {
       const count = boxes.length / 4;
       const own = probabilities?.[image] ?? new Float32Array(0);
@@ -157,11 +162,12 @@ export abstract class RoiHeads extends Module {
     features: FeatureMaps,
     given: readonly GivenDetections[],
     imageSizes: readonly (readonly [number, number])[],
+    mostProposals: number,
   ): Promise<Float32Array[]> {
     const proposals = given.map(({ boxes }) => ({ boxes, objectnessLogits: new Float32Array(boxes.length / 4) }));
     if (rowsOf(proposals) === 0) return given.map(() => new Float32Array(0));
     const found: Float32Array[] = [];
-    await this.inferBoxes(features, proposals, imageSizes, undefined, 0, (_, scores) => {
+    await this.inferBoxes(features, proposals, imageSizes, undefined, mostProposals, (_, scores) => {
       found.push(scores.slice());
       return noDetections();
     });
@@ -172,27 +178,46 @@ export abstract class RoiHeads extends Module {
     return found;
   }
 
-  /** Masks and keypoints of detections. */
-  protected async inferOnBoxes(features: FeatureMaps, detections: readonly Detections[], trace?: Trace): Promise<RawInstances[]> {
-    return this.inferKeypoints(features, await this.inferMasks(features, detections, trace), trace);
+  /** Masks and keypoints of detections, in one read. @param beside as of `infer` */
+  protected async inferOnBoxes(
+    features: FeatureMaps,
+    detections: readonly Detections[],
+    trace?: Trace,
+    beside: readonly PendingRead[] = [],
+  ): Promise<RawInstances[]> {
+    const rows = detections.reduce((sum, { scores }) => sum + scores.length, 0);
+    const boxes = detections.map((found) => found.boxes);
+    const padded = padRegions(boxes, trace ? rows : this.selection.topK * detections.length);
+    const outputs = rows === 0 ? [] : this.branchesOnDevice(features, padded, detections, trace);
+    const values = await readTogether(outputs, beside).finally(() => tf.dispose(outputs));
+    const masks = this.mask && this.masksOf(detections, values.shift() ?? new Float32Array(0));
+    const keypoints = this.keypoint && this.keypointsOf(detections, values.shift() ?? new Float32Array(0), trace);
+    return detections.map((found, image) => ({
+      ...found,
+      masks: masks?.[image],
+      ...(keypoints ? { keypoints: keypoints[image] } : {}),
+    }));
   }
 
-  /** Runs the heads on empty regions, for every number of them that `infer` will give to a backend that compiles programs. */
-  async warmUp(features: FeatureMaps, imageSizes: readonly (readonly [number, number])[], mostProposals: number): Promise<void> {
+  /**
+   * Runs the heads on empty regions, for every number of them that `infer` will give to a backend that compiles programs.
+   * @param beside what will be read with the heads' last values
+   */
+  async warmUp(
+    features: FeatureMaps,
+    imageSizes: readonly (readonly [number, number])[],
+    mostProposals: number,
+    beside?: tf.Tensor,
+  ): Promise<void> {
     for (const count of regionCounts(mostProposals)) {
       const none = imageSizes.slice(1).map(() => ({ boxes: new Float32Array(0), objectnessLogits: new Float32Array(0) }));
       const all = { boxes: new Float32Array(4 * count), objectnessLogits: new Float32Array(count) };
       await this.inferBoxes(features, [all, ...none], imageSizes, undefined, mostProposals);
     }
-    const { mask, keypoint } = this;
     for (const count of regionCounts(this.selection.topK * imageSizes.length)) {
       const boxes = imageSizes.map((_, image) => new Float32Array(image === 0 ? 4 * count : 0));
-      const outputs = tf.tidy(() => [
-        ...(mask ? [MaskHead.probabilities(mask.forward(features, boxes), new Int32Array(count))] : []),
-        ...(keypoint ? [keypoint.forward(features, boxes)] : []),
-      ]);
-      for (const output of outputs) await readBack(output);
-      tf.dispose(outputs);
+      const outputs = this.branchesOnDevice(features, boxes, []);
+      await readTogether(outputs, beside ? [new PendingRead(beside)] : []).finally(() => tf.dispose(outputs));
     }
   }
 
@@ -232,59 +257,57 @@ export abstract class RoiHeads extends Module {
     });
   }
 
-  private async inferMasks(features: FeatureMaps, detections: readonly Detections[], trace?: Trace): Promise<RawInstances[]> {
-    const { mask } = this;
-    if (!mask) return detections.map((found) => ({ ...found, masks: undefined }));
-    const counts = detections.map(({ scores }) => scores.length);
-    const rows = counts.reduce((a, b) => a + b, 0);
-    const { size } = mask;
-    if (rows === 0) return detections.map((found) => ({ ...found, masks: { size, probabilities: new Float32Array(0) } }));
-    const boxes = detections.map((found) => found.boxes);
-    const most = trace ? rows : this.selection.topK * detections.length;
-    const padded = padRegions(boxes, most);
-    const classes = new Int32Array(padded.reduce((sum, { length }) => sum + length / 4, 0));
+  /**
+   * The branches of the model on boxes, one at least in all.
+   * @param boxes per image, which may be more than the detections
+   * @returns     mask probabilities [R, M, M] and keypoint heatmaps [R, S, S, P], of these what there is
+   */
+  private branchesOnDevice(
+    features: FeatureMaps,
+    boxes: readonly Float32Array[],
+    detections: readonly Detections[],
+    trace?: Trace,
+  ): tf.Tensor[] {
+    const { mask, keypoint } = this;
+    const classes = new Int32Array(boxes.reduce((sum, { length }) => sum + length / 4, 0));
     let row = 0;
     for (const found of detections) {
       classes.set(found.classes, row);
       row += found.classes.length;
     }
-    const probabilities = tf.tidy(() => {
-      const logits = mask.forward(features, padded, trace);
-      trace?.('mask_logits', logits);
-      return MaskHead.probabilities(logits, classes);
-    });
-    const values = await readBack(probabilities);
-    probabilities.dispose();
-    let first = 0;
-    return detections.map((found, image) => {
-      const last = first + counts[image];
-      const own = values.slice(first * size * size, last * size * size);
-      first = last;
-      return { ...found, masks: { size, probabilities: own } };
+    return tf.tidy(() => {
+      const outputs: tf.Tensor[] = [];
+      if (mask) {
+        const logits = mask.forward(features, boxes, trace);
+        trace?.('mask_logits', logits);
+        outputs.push(MaskHead.probabilities(logits, classes));
+      }
+      if (keypoint) outputs.push(keypoint.forward(features, boxes, trace));
+      return outputs;
     });
   }
 
-  private async inferKeypoints(features: FeatureMaps, found: readonly RawInstances[], trace?: Trace): Promise<RawInstances[]> {
-    const { keypoint } = this;
-    if (!keypoint) return [...found];
-    const { count, size } = keypoint;
-    const counts = found.map(({ scores }) => scores.length);
-    const rows = counts.reduce((a, b) => a + b, 0);
-    if (rows === 0) return found.map((image) => ({ ...image, keypoints: { count, values: new Float32Array(0) } }));
-    const boxes = found.map((image) => image.boxes);
-    const padded = padRegions(boxes, trace ? rows : this.selection.topK * found.length);
-    const heatmaps = tf.tidy(() => keypoint.forward(features, padded, trace));
-    const values = await readBack(heatmaps);
-    heatmaps.dispose();
-    const area = size * size * count;
-    let first = 0;
-    return found.map((image, i) => {
-      const own = values.subarray(first * area, (first + counts[i]) * area);
-      first += counts[i];
-      if (trace) traceHeatmaps(trace, `raw.${i}.pred_keypoint_heatmaps`, own, [counts[i], size, size, count]);
-      const places = heatmapsToKeypoints(own, image.boxes, count, size);
+  /** @param values of all images' masks, then of the filling */
+  private masksOf(detections: readonly Detections[], values: Float32Array): RawInstances['masks'][] {
+    const { size } = this.mask!;
+    let at = 0;
+    return detections.map(({ scores }) => ({
+      size,
+      probabilities: values.slice(at, (at += scores.length * size * size)),
+    }));
+  }
+
+  /** @param values of all images' heatmaps, then of the filling */
+  private keypointsOf(detections: readonly Detections[], values: Float32Array, trace?: Trace): RawInstances['keypoints'][] {
+    const { count, size } = this.keypoint!;
+    let at = 0;
+    return detections.map(({ boxes, scores }, image) => {
+      const own = values.subarray(at, (at += scores.length * size * size * count));
+      if (trace && values.length > 0)
+        traceHeatmaps(trace, `raw.${image}.pred_keypoint_heatmaps`, own, [scores.length, size, size, count]);
+      const places = heatmapsToKeypoints(own, boxes, count, size);
       // Without the logit, as Detectron2 gives them out.
-      return { ...image, keypoints: { count, values: places.filter((_, at) => at % 4 !== 2) } };
+      return { count, values: places.filter((_, i) => i % 4 !== 2) };
     });
   }
 }

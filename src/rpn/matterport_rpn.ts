@@ -19,7 +19,10 @@ export class MatterportRpn extends Rpn {
     return new MatterportRpn({ ...options, transform: new NormalisedTransform(cfg.MODEL.RPN.BBOX_REG_WEIGHTS) });
   }
 
-  /** Chosen on the host: all levels compete with each other, and their boxes are normalised. */
+  /**
+   * Chosen on the host, with one read of all outputs on a GPU, where a picture then makes three reads: all levels compete with each other by probability as
+   * float32 rounds it, of which the kernels know nothing, and their boxes are normalised.
+   */
   override proposeOnDevice(): undefined {
     return undefined;
   }

@@ -149,24 +149,3 @@ export class SemSegHead extends Module {
     return this.forward(Object.fromEntries(this.options.inFeatures.map((name, i) => [name, list[i] as tf.Tensor4D])));
   }
 }
-
-/**
- * The class of every pixel (Detectron2's `sem_seg_postprocess`, then the largest logit): the picture's part of the logits, resized to the output.
- * @param logits     [N, H, W, K] at the padded input's resolution
- * @param image      which of the N
- * @param inputSize  (height, width) of the picture inside the padded input
- * @param outputSize (height, width) of the result
- * @returns          [height, width] int32; of equal logits the first class
- */
-export function semanticLabels(
-  logits: tf.Tensor4D,
-  image: number,
-  inputSize: readonly [number, number],
-  outputSize: readonly [number, number],
-): tf.Tensor2D {
-  return tf.tidy(() => {
-    const own = tf.slice(logits, [image, 0, 0, 0], [1, inputSize[0], inputSize[1], logits.shape[3]]);
-    const resized = tf.image.resizeBilinear(own, [outputSize[0], outputSize[1]], false, true);
-    return tf.reshape(tf.argMax(resized, 3), [outputSize[0], outputSize[1]]);
-  });
-}

@@ -166,12 +166,14 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
       const { page, problems } = await openPage(await launch(device), site.url);
       const rows = await page.evaluate(
         async ([device, table]) => {
-          const { compareChoice, held, startBackend } = window.api;
+          const { compareChoice, compareDenseChoice, differentLabels, held, startBackend } = window.api;
           await startBackend(device);
           const before = held().tensors;
           const found = [];
           for (const [, ...choice] of table) found.push(...(await compareChoice(...choice)));
-          return { found, left: held().tensors - before };
+          const dense = await compareDenseChoice([6, 7], 25);
+          const labels = await differentLabels();
+          return { found, dense, labels, left: held().tensors - before };
         },
         [device, CHOICES] as const,
       );
@@ -180,6 +182,12 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
         expect(chosen).toEqual(expected);
         expect(boxes).toBeLessThan(1e-4);
       }
+      // A one-stage detector's candidates, and the classes of pixels.
+      for (const { found, expected, boxes } of rows.dense) {
+        expect(found).toEqual(expected);
+        expect(boxes).toBeLessThan(1e-3);
+      }
+      expect(rows.labels).toEqual({ different: 0, joined: 0 });
       expect(rows.left).toBe(0);
       expect(problems).toEqual([]);
       await page.context().close();

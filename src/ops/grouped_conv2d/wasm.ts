@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
+import { threadsOf, WORTH_SHARING } from '../kernels/kernel_threads.js';
 import { wasmHeap, type WasmBackend, type WasmHeap } from '../kernels/wasm_heap.js';
 import { winogradConv2d } from '../kernels/wasm_winograd.js';
 import { GROUPED_CONV2D, type GroupedConvAttributes } from './kernel_names.js';
@@ -8,13 +9,44 @@ import { GROUPED_CONV2D, type GroupedConvAttributes } from './kernel_names.js';
 const LANES = 4;
 
 /**
- * Whether the wasm backend's kernels take this convolution.
+ * Whether the wasm backend's kernels can take this convolution.
  * @param filterShape [kh, kw, C / groups, K]
  * @param gradients   whether they shall take its gradients too
  */
 export function suitsWasm([, , inputs, outs]: readonly number[], groups: number, gradients: boolean): boolean {
   if ((outs / groups) % LANES !== 0 || (gradients && inputs % LANES !== 0)) return false;
   return wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined;
+}
+
+/** Below so many places of the output, weights are read once and little is computed with them: groups that are so few save nothing. */
+const FEW_PLACES = 9;
+const FEW_GROUPS = 8;
+
+/**
+ * Whether one dense convolution takes less time than our kernels although it multiplies by zeros: in inference with fewer than {@link FEW_GROUPS} groups and
+ * {@link FEW_PLACES} outputs, and for large maps and 1x1 filters at stride 1, which is a product of matrices on as many threads, with no more groups than
+ * threads.
+ * @param places outputs of a channel, of all images
+ */
+export function isDenseFasterOnWasm(
+  [height, width, inputs, outs]: readonly number[],
+  groups: number,
+  stride: number,
+  places: number,
+  gradients: boolean,
+): boolean {
+  // In training the filter's gradient decides, which is the smaller by the number of groups.
+  if (!gradients && groups < FEW_GROUPS && places < FEW_PLACES) return true;
+  const threads = threadsOf(tf.backend())?.most ?? 1;
+  const isProduct = height === 1 && width === 1 && stride === 1;
+  return isProduct && groups <= threads && places * inputs * groups * outs >= WORTH_SHARING;
+}
+
+/** @throws BackendError where there is no memory */
+function allocate(heap: WasmHeap, bytes: number): number {
+  const block = heap.allocate(bytes);
+  if (block) return block;
+  throw new BackendError('The wasm backend has no memory left for a grouped convolution. Use fewer or smaller images.');
 }
 
 /** Copies a map with zeros around it; the address is the caller's to release. */
@@ -27,9 +59,7 @@ function padded(
 ): number {
   const [images, rows, columns, channels] = x.shape;
   const size = images * height * width * channels;
-  const block = heap.allocate(4 * size);
-  if (!block)
-    throw new BackendError('The wasm backend has no memory left for a grouped convolution. Use fewer or smaller images.');
+  const block = allocate(heap, 4 * size);
   const values = backend.typedArrayFromHeap(x) as Float32Array;
   const map = new Float32Array(heap.memory.buffer, block, size).fill(0);
   // A 'valid' convolution with a stride may leave the last rows and columns out.
@@ -81,8 +111,11 @@ tf.registerKernel({
     const inside = padding[0] === 0 && padding[1] === 0 && reach[0] <= height && reach[1] <= width;
     const [mapHeight, mapWidth] = inside ? [height, width] : reach;
     const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
-    const block = inside ? 0 : padded(heap, backend, x, padding, reach);
+    const filterSize = filter.shape.reduce((a, b) => a * b, 1);
+    const scratch = allocate(heap, heap.kernels.groupedConv2dScratch(images, ...outShape, filterSize));
+    let block = 0;
     try {
+      if (!inside) block = padded(heap, backend, x, padding, reach);
       heap.kernels.groupedConv2d(
         block || address(x),
         address(filter),
@@ -97,8 +130,10 @@ tf.registerKernel({
         outs,
         groups,
         stride,
+        scratch,
       );
     } finally {
+      heap.release(scratch);
       if (block) heap.release(block);
     }
     return out;

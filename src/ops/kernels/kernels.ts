@@ -42,7 +42,9 @@ export interface Kernels {
     outs: number,
     groups: number,
     stride: number,
+    scratch: number,
   ): void;
+  groupedConv2dScratch(images: number, outHeight: number, outWidth: number, filterSize: number): number;
   winogradFilter(filter: number, u: number, channels: number, outs: number, step: number, first: number, end: number): void;
   winogradScratch(channels: number, outs: number, block: number): number;
   winogradTiles(

@@ -82,6 +82,22 @@ export function pastedMaskArea(
   return area;
 }
 
+/**
+ * Where the rows and then the columns of an image fall in a mask: the lower of the two cells that are blended, and the weight of the upper. What the box
+ * cannot reach lies two cells before the mask, where all is 0.
+ * @returns [height + width, 2]
+ */
+export function pastePlaces(box: ArrayLike<number>, size: number, height: number, width: number): Float32Array {
+  const crop = reach(box, height, width);
+  const places = new Float32Array(2 * (height + width));
+  for (let i = 0; i < height + width; i++) places[2 * i] = -2;
+  const write = (first: number, { cells, fractions }: Samples): void =>
+    cells.forEach((cell, i) => places.set([cell - 2, fractions[i]], 2 * (first + i)));
+  write(crop.y0, samplePositions(crop.y0, crop.y1, box[1], box[3], size));
+  write(height + crop.x0, samplePositions(crop.x0, crop.x1, box[0], box[2], size));
+  return places;
+}
+
 type Window = Omit<MaskCrop, 'bitmap'>;
 
 /** Detectron2 pastes into the box widened by one pixel on each side; without area there is nothing to sample. */

@@ -47,20 +47,15 @@ function samples(start: number, bin: number, ratio: number): number {
  * Places regions on their maps. A negative level is no map: such a region gets no samples (Detectron2's pooler leaves the rows of
  * inverted boxes, whose level is not a number, at 0).
  * @param rois   [R, 5] as (image, x0, y0, x1, y1), image pixels
- * @param levels [R] index of each region's map
+ * @param levels [R] index of each region's map, one of `shapes` or negative
  * @param shapes of the maps, [N, H, W, C]
- * @throws ArgumentError for a region whose image or level does not exist
+ * @throws ArgumentError for a region whose image does not exist
  */
 export function regionGeometry(rois: Float32Array, levels: Int32Array, shapes: number[][], o: RoiAlignOptions): RegionGeometry {
   const [outHeight, outWidth] = o.outputSize;
   const offset = o.aligned ? 0.5 : 0;
   const regions = new RegionGeometry(levels.length);
   for (let r = 0; r < levels.length; r++) {
-    if (levels[r] >= shapes.length) {
-      throw new ArgumentError(
-        `Region ${r} is on level ${levels[r]}; there are ${shapes.length} maps, so at most ${shapes.length - 1} is valid.`,
-      );
-    }
     const unplaced = levels[r] < 0;
     const level = unplaced ? 0 : levels[r];
     const image = rois[5 * r];

@@ -37,15 +37,17 @@ tf.registerGradient({
  * - Sample i of n in bin b lies at `start + b bin + (i + 0.5) bin / n`. Samples beyond -1 or beyond the map's size give 0; between -1
  *   and 0, and on the last pixel, the border is continued. The sum is divided by the number of all samples.
  * - `samplingRatio` 0: n = ceil(bin size) for each axis; inverted regions then have none and give 0.
- * - Regions with coordinates that are not finite, and regions on no map (a negative level), give 0.
+ * - Regions with coordinates that are not finite, and regions on no map (a negative level), give 0; so do regions of an image that does not exist
+ *   where only a GPU knows it.
  * - Order of rows: that of `rois`. No regions: a tensor of shape [0, h, w, C].
- * - Gradient: with respect to the maps, exact adjoint of the above and the same from run to run; `rois` get zeros.
+ * - Gradient: with respect to the maps, exact adjoint of the above; `rois` get zeros. On cpu, wasm, tensorflow and webgl it is the same from run to run, on
+ *   webgpu after `tf.env().set('MASKRCNN_DETERMINISTIC', true)`: by default that adds with atomics, which is faster and equal up to rounding.
  *
  * @param features maps [N, H, W, C], float32; N and C are common
  * @param rois     [R, 5] as (image, x0, y0, x1, y1), image pixels
  * @param levels   [R] index of each region's map; negative: none. Or the range of the maps' levels: the kernel assigns by size (`assignLevels`)
  * @returns        [R, h, w, C]
- * @throws ArgumentError for shapes that do not fit, or a region whose image or level does not exist
+ * @throws ArgumentError for shapes that do not fit, for a region whose level does not exist, or, where the host has the coordinates, whose image does not
  */
 export function multilevelRoiAlign(
   features: tf.Tensor4D[],
@@ -87,6 +89,17 @@ function checkArguments(features: tf.Tensor4D[], rois: tf.Tensor2D, levels: Int3
   }
   if (levels instanceof Int32Array && levels.length !== rois.shape[0]) {
     throw new ArgumentError(`RoIAlign: ${levels.length} levels for ${rois.shape[0]} rois; expected one each.`);
+  }
+  const beyond = levels instanceof Int32Array ? levels.findIndex((level) => level >= features.length) : -1;
+  if (beyond >= 0) {
+    throw new ArgumentError(
+      `Region ${beyond} is on level ${(levels as Int32Array)[beyond]}; there are ${features.length} maps, so at most ${features.length - 1} is valid.`,
+    );
+  }
+  if (!(levels instanceof Int32Array) && levels.maxLevel - levels.minLevel >= features.length) {
+    throw new ArgumentError(
+      `RoIAlign: levels ${levels.minLevel} to ${levels.maxLevel} for ${features.length} maps; expected a map for each.`,
+    );
   }
   if (o.spatialScales.length !== features.length) {
     throw new ArgumentError(`RoIAlign: ${o.spatialScales.length} scales for ${features.length} maps; expected one each.`);

@@ -4,6 +4,7 @@ import {
   ATOMIC_ADD,
   CEIL_OF_QUOTIENT,
   f32,
+  hostValues,
   i32,
   runFlat,
   SINE_AND_COSINE,
@@ -12,6 +13,7 @@ import {
   zeros,
 } from '../kernels/webgpu_program.js';
 import { ROTATED_ROI_ALIGN, ROTATED_ROI_ALIGN_GRAD, type RotatedRoiAlignAttributes } from './kernel_names.js';
+import { checkImages } from './samples.js';
 
 type Inputs = Record<string, tf.TensorInfo>;
 
@@ -36,6 +38,7 @@ const SAMPLES = `${SINE_AND_COSINE}${CEIL_OF_QUOTIENT}
     var samples = select(adaptive, vec2<i32>(fixed, fixed), fixed > 0);
     // Written so that NaN and infinity count as no samples.
     if (!(all(abs(centre) < vec2<f32>(1e30)) && all(abs(extent) < vec2<f32>(1e30)) && abs(degrees) < 1e30)) { samples = vec2<i32>(0, 0); }
+    if (!(rois[at] >= 0.0 && rois[at] < f32(uniforms.images))) { samples = vec2<i32>(0, 0); }
     return Region(i32(rois[at]), centre, extent, turn.x, turn.y, samples);
   }
   fn sampleAt(region : Region, p : i32, q : i32, i : i32, j : i32) -> Sample {
@@ -58,6 +61,7 @@ function uniformsOf(
   regions: number,
 ): FlatProgram['uniforms'] {
   return {
+    images: i32(shape[0]),
     height: i32(shape[1]),
     width: i32(shape[2]),
     channels: i32(shape[3]),
@@ -81,6 +85,8 @@ const SPLIT = `
 function forward(backend: WebGpuBackend, inputs: Inputs, o: RotatedRoiAlignAttributes): tf.TensorInfo {
   const output = [inputs.rois.shape[0], ...o.outputSize, o.shape[3]];
   if (size(output) === 0) return backend.makeTensorInfo(output, 'float32', new Float32Array(0));
+  const known = hostValues(backend, inputs.rois);
+  if (known) checkImages(known as Float32Array, o.shape[0]);
   return runFlat(backend, {
     key: 'rotatedRoiAlign',
     code: `${SAMPLES}

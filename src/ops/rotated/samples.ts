@@ -1,3 +1,5 @@
+import { ArgumentError } from '../../errors.js';
+
 /** How rotated regions are pooled; the fields of Detectron2's ROIAlignRotated. */
 export interface RotatedRoiAlignOptions {
   /** Height and width of a pooled region. */
@@ -47,13 +49,23 @@ export function rotatedRecords(
   return records;
 }
 
+/** @throws ArgumentError for a region [R, 6] whose image does not exist */
+export function checkImages(rois: Float32Array, images: number): void {
+  for (let r = 0; r < rois.length / 6; r++) {
+    const image = rois[6 * r];
+    if (Number.isInteger(image) && image >= 0 && image < images) continue;
+    throw new ArgumentError(`Region ${r} is of image ${image}; the batch has ${images} images, numbered from 0.`);
+  }
+}
+
 /** Calls `visit(output, input, weight)` for every term of the sums, as offsets of pixels (without channels). */
 export function forEachRotatedTerm(
   rois: Float32Array,
-  [, H, W]: number[],
+  [images, H, W]: number[],
   o: RotatedRoiAlignOptions,
   visit: (output: number, input: number, weight: number) => void,
 ): void {
+  checkImages(rois, images);
   const [outHeight, outWidth] = o.outputSize;
   const records = rotatedRecords(rois, o);
   for (let r = 0; r < rois.length / 6; r++) {

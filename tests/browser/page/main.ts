@@ -9,7 +9,9 @@ import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { runCase } from '../../golden/ops/run_case.js';
 import { keptOf, refusalOfTooMany } from '../../ops/nms/problems.js';
 import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { compareDenseChoice } from '../../meta_arch/dense_problems.js';
 import { compareChoice } from '../../rpn/proposal_problems.js';
+import { differentLabels } from '../../semantic/label_problems.js';
 import { readBacks } from '../../../src/ops/read_back.js';
 import { heldAround, OP_NAMES } from '../../ops/memory_problems.js';
 import { groupedConv2d } from '../../../src/layers/grouped_conv2d.js';
@@ -180,6 +182,8 @@ const api = {
   awaitThreads,
   compareThreads,
   compareChoice,
+  compareDenseChoice,
+  differentLabels,
   compareDeviceRegions,
   compareWithLoops,
   compareManyMaps,

@@ -1,4 +1,5 @@
-import { pasteMask } from '../../../src/ops/mask_paste/mask_paste.js';
+import * as tf from '@tensorflow/tfjs-core';
+import { pasteMasks as paste, unpackMasks } from '../../../src/ops/mask_paste/paste_masks.js';
 import type { Line } from '../compare.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
@@ -11,19 +12,11 @@ export const pasteMasks: OpsAdapter = {
     if (view.wants('shape')) return { shape: { value: [0, height, width] } };
     const masks = view.input('masks');
     const boxes = view.float32('boxes');
-    const size = masks.shape[1]!;
-    const count = masks.shape[0]!;
-    const values = Float32Array.from(masks.data);
-    const out = new Uint8Array(count * height * width);
-    for (let i = 0; i < count; i++) {
-      const mask = values.subarray(i * size * size, (i + 1) * size * size);
-      const pasted = pasteMask(mask, size, boxes.subarray(i * 4, i * 4 + 4), height, width, view.required<number>('threshold'));
-      const cropWidth = pasted.x1 - pasted.x0;
-      for (let y = pasted.y0; y < pasted.y1; y++) {
-        const row = pasted.bitmap.subarray((y - pasted.y0) * cropWidth, (y - pasted.y0 + 1) * cropWidth);
-        out.set(row, (i * height + y) * width + pasted.x0);
-      }
-    }
+    const [count, size] = [masks.shape[0]!, masks.shape[1]!];
+    const tensor = tf.tensor3d(Float32Array.from(masks.data), [count, size, size]);
+    const words = paste(tensor, boxes, height, width, view.required<number>('threshold'));
+    const out = unpackMasks(words.size === 0 ? new Float32Array(0) : await words.data<'float32'>(), height, width);
+    tf.dispose([tensor, words]);
     return { masks: { shape: [count, height, width], data: out } };
   },
 

@@ -5,6 +5,7 @@ import { rotatedIou } from '../../../src/ops/rotated/iou.js';
 import { batchedRotatedNms, rotatedNms } from '../../../src/ops/rotated/nms.js';
 import { rotatedRoiAlign, type RotatedRoiAlignOptions } from '../../../src/ops/rotated/roi_align.js';
 import { roiAlign } from '../../../src/ops/roi_align/roi_align.js';
+import { computed } from '../computed.js';
 import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
 import { maxDifference } from '../max_difference.js';
@@ -113,6 +114,40 @@ describe.each(devices)('rotatedRoiAlign on %s', (device) => {
     tf.dispose([x, rois]);
   });
 
+  it.each([0, 2, 3])('has the gradient that differences of the forward pass give: sampling ratio %i', async (samplingRatio) => {
+    const rois = tf.tensor2d([
+      [0, 22, 18, 36, 20, 33],
+      [1, 3, 30, 18, 50, -110],
+      [1, 23, 24, 7, 9, 200],
+      [0, 58, 2, 30, 12, 90],
+    ]);
+    const before = tf.memory().numTensors;
+    const run = (x: tf.Tensor): tf.Tensor => rotatedRoiAlign(x as tf.Tensor4D, rois, { ...o, samplingRatio });
+    const pooled = async (place: number, step: number): Promise<Float32Array> => {
+      const moved = values.slice();
+      moved[place] += step;
+      const out = tf.tidy(() => run(tf.tensor4d(moved, shape)));
+      const found = (await out.data()) as Float32Array;
+      out.dispose();
+      return found;
+    };
+    const dy = Float32Array.from({ length: 4 * 3 * 2 * 5 }, (_, k) => ((k * 31) % 17) / 8 - 1);
+    const [x, upstream] = [tf.tensor4d(values, shape), tf.tensor(dy.slice(), [4, 3, 2, 5])];
+    const dx = tf.grad(run)(x, upstream);
+    const gradient = await dx.data();
+    tf.dispose([x, upstream, dx]);
+    let largest = 0;
+    for (const place of [0, 66, 101, 187, 340, 402, 518, 899, 1003, 1211, 1502, values.length - 1]) {
+      const [up, down] = [await pooled(place, 1), await pooled(place, -1)];
+      const difference = dy.reduce((sum, g, i) => sum + (g * (up[i] - down[i])) / 2, 0);
+      expect(Math.abs(difference - gradient[place])).toBeLessThan(5e-6);
+      largest = Math.max(largest, Math.abs(difference));
+    }
+    expect(largest).toBeGreaterThan(0.05);
+    expect(tf.memory().numTensors).toBe(before);
+    rois.dispose();
+  });
+
   it.skipIf(cases.length === 0).each(cases.map((c) => [c.name, c] as const))(
     'gives the recorded numbers: %s',
     async (_, { view }) => {
@@ -141,8 +176,30 @@ describe.each(devices)('rotatedRoiAlign on %s', (device) => {
     );
     expect(maxDifference(await dx.data(), new Float32Array(x.size))).toBe(0);
     const five = tf.zeros<tf.Rank.R2>([1, 5]);
-    expect(() => rotatedRoiAlign(x, five, o)).toThrow('rois are [1, 5]; expected [R, 6]');
+    expect(() => rotatedRoiAlign(x, five, o)).toThrow('rois are float32 [1, 5]; expected float32 [R, 6]');
     expect(() => rotatedRoiAlign(x, none, { ...o, samplingRatio: 1.5 })).toThrow(ArgumentError);
-    tf.dispose([x, none, out, dx, five]);
+    const wholes = tf.zeros<tf.Rank.R4>([1, 4, 4, 1], 'int32');
+    expect(() => rotatedRoiAlign(wholes, none, o)).toThrow('the map is int32 [1, 4, 4, 1]; expected float32');
+    const rows = tf.tensor2d([[0, 8, 8, 8, 8, 0], [2, 8, 8, 8, 8, 0]]); // prettier-ignore
+    expect(() => rotatedRoiAlign(x, rows, o)).toThrow('Region 1 is of image 2; the batch has 2 images');
+    expect(() => rotatedRoiAlign(x, tf.cast(rows, 'int32'), o)).toThrow('rois are int32 [2, 6]; expected float32');
+    tf.dispose([x, none, out, dx, five, wholes, rows]);
+  });
+
+  it.runIf(device === 'webgpu')('gives zeros for a region of an image that only the GPU knows not to exist', async () => {
+    const x = tf.ones<tf.Rank.R4>([2, 4, 4, 1]);
+    const rows = [[1, 8, 8, 8, 8, 0], [2, 8, 8, 8, 8, 0], [-1, 8, 8, 8, 8, 0]]; // prettier-ignore
+    const rois = computed(rows);
+    const single: RotatedRoiAlignOptions = { ...o, outputSize: [1, 1] };
+    const out = rotatedRoiAlign(x, rois, single);
+    expect([...(await out.data())]).toEqual([1, 0, 0]);
+    for (const deterministic of [false, true]) {
+      tf.env().set('MASKRCNN_DETERMINISTIC', deterministic);
+      const dx = tf.grad((map: tf.Tensor) => rotatedRoiAlign(map as tf.Tensor4D, rois, single))(x);
+      expect([...(await tf.sum(dx, [1, 2, 3]).data())].map((v) => Math.round(v * 1e5) / 1e5)).toEqual([0, 1]);
+      dx.dispose();
+    }
+    tf.env().set('MASKRCNN_DETERMINISTIC', false);
+    tf.dispose([x, rois, out]);
   });
 });

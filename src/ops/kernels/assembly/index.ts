@@ -2,6 +2,6 @@
 export { roiAlignForward, roiAlignBackward, roiAlignBackwardInOrder } from './roi_align';
 export { nms } from './nms';
 export { resizeColourRows, resizeColumns } from './resize';
-export { groupedConv2d } from './grouped_conv2d';
+export { groupedConv2d, groupedConv2dScratch } from './grouped_conv2d';
 export { winogradFilter, winogradScratch, winogradTiles } from './winograd';
 export { packPanels, products } from './products';
