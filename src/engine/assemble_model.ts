@@ -7,6 +7,7 @@ import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { cocoKeypointNames } from '../model_zoo/coco_keypoints.js';
 import { cocoClassNames } from '../model_zoo/coco_classes.js';
 import { semanticNames } from '../semantic/semantic_names.js';
+import { findsProposals, PROPOSAL_NAMES } from './box_proposals.js';
 
 /** A model with its weights, its config and its classes' names. */
 export interface LoadedModel {
@@ -41,7 +42,7 @@ export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedMod
 
 /** Proposals have no class, a semantic model finds no objects. Else names from the weight file, else COCO's where the number fits, else numbers. */
 function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[] {
-  if (config.MODEL.META_ARCHITECTURE === 'ProposalNetwork') return ['object'];
+  if (findsProposals(config)) return PROPOSAL_NAMES;
   if (config.MODEL.META_ARCHITECTURE === 'SemanticSegmentor') return [];
   const head = config.MODEL.META_ARCHITECTURE === 'RetinaNet' ? 'RETINANET' : 'ROI_HEADS';
   const numClasses = config.MODEL[head].NUM_CLASSES;

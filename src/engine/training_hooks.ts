@@ -88,6 +88,7 @@ function mainMetric(
     );
   }
   if (kind === 'PanopticFPN' && panoptic) return 'panoptic_seg/PQ';
+  if (kind === 'ProposalNetwork') return 'box_proposals/AR@1000';
   return KEYPOINT_ON ? 'keypoints/AP' : MASK_ON ? 'segm/AP' : 'bbox/AP';
 }
 
