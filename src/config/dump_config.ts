@@ -34,6 +34,8 @@ function dumpNumber(value: number, float: boolean): string {
   return text.includes('e') ? text.replace('e', '.0e') : `${text}.0`;
 }
 
+/** Whether there is nothing to write: keys that only we have, all at their defaults. */
 function isOwnDefault(node: Section | Field<unknown>, value: unknown): boolean {
-  return node instanceof Field && node.rules.own === true && JSON.stringify(value) === JSON.stringify(node.value);
+  if (node instanceof Field) return node.rules.own === true && JSON.stringify(value) === JSON.stringify(node.value);
+  return Object.entries(node).every(([key, child]) => isOwnDefault(child, (value as Record<string, unknown>)[key]));
 }

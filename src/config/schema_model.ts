@@ -36,6 +36,7 @@ export const modelSchema = {
         'build_resnet_fpn_backbone',
         'build_retinanet_resnet_fpn_backbone',
         'build_fcos_resnet_fpn_backbone',
+        'build_regnet_fpn_backbone',
       ],
       registered: backbones,
     }),

@@ -35,6 +35,7 @@ export async function sanityRun(options: TrainingRunOptions): Promise<SanityResu
     MAX_SIZE_TRAIN: config.INPUT.MAX_SIZE_TEST,
   });
   config.INPUT.CROP.ENABLED = false;
+  config.INPUT.SCALE_JITTER.ENABLED = false;
   Object.assign(config.SOLVER, {
     LR_SCHEDULER_NAME: 'WarmupMultiStepLR',
     IMS_PER_BATCH: Math.min(2, config.SOLVER.IMS_PER_BATCH),

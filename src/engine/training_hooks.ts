@@ -120,6 +120,7 @@ function validationLoss(model: MetaArchitecture, validation: CocoFiles, { config
   const { MIN_SIZE_TEST, MAX_SIZE_TEST } = config.INPUT;
   Object.assign(plain.INPUT, { RANDOM_FLIP: 'none', MIN_SIZE_TRAIN: [MIN_SIZE_TEST], MAX_SIZE_TRAIN: MAX_SIZE_TEST });
   plain.INPUT.CROP.ENABLED = false;
+  plain.INPUT.SCALE_JITTER.ENABLED = false;
   plain.DATALOADER.SAMPLER_TRAIN = 'TrainingSampler';
   const random = new Random(config.SEED);
   const hook = new ValidationLoss({
