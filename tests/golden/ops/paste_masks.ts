@@ -1,8 +1,8 @@
-import { pasteMask } from '../../../src/ops/mask_paste/mask_paste.js';
-import type { Line } from '../compare.js';
+import { pasteMask, pasteSoftMask } from '../../../src/ops/mask_paste/mask_paste.js';
+import { compareTensor, type Line } from '../compare.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
-/** Bitmaps at a threshold, in full-image size. The soft form (threshold -1) is no part of the project: results are bitmaps. */
+/** Bitmaps at a threshold, and the samples that it is compared with, in full-image size. */
 export const pasteMasks: OpsAdapter = {
   purpose: 'inference',
   async run(view: CaseView): Promise<Record<string, OpsOutput>> {
@@ -15,6 +15,7 @@ export const pasteMasks: OpsAdapter = {
     const count = masks.shape[0]!;
     const values = Float32Array.from(masks.data);
     const out = new Uint8Array(count * height * width);
+    const soft = new Uint8Array(count * height * width);
     for (let i = 0; i < count; i++) {
       const mask = values.subarray(i * size * size, (i + 1) * size * size);
       const pasted = pasteMask(mask, size, boxes.subarray(i * 4, i * 4 + 4), height, width, view.required<number>('threshold'));
@@ -23,12 +24,22 @@ export const pasteMasks: OpsAdapter = {
         const row = pasted.bitmap.subarray((y - pasted.y0) * cropWidth, (y - pasted.y0 + 1) * cropWidth);
         out.set(row, (i * height + y) * width + pasted.x0);
       }
+      const fading = pasteSoftMask(mask, size, boxes.subarray(i * 4, i * 4 + 4), height, width);
+      for (let y = fading.y0; y < fading.y1; y++) {
+        const row = fading.bitmap.subarray((y - fading.y0) * cropWidth, (y - fading.y0 + 1) * cropWidth);
+        soft.set(row, (i * height + y) * width + fading.x0);
+      }
     }
-    return { masks: { shape: [count, height, width], data: out } };
+    const shape = [count, height, width];
+    return { masks: { shape, data: out }, ...(view.wants('soft') ? { soft: { shape, data: soft } } : {}) };
   },
 
-  /** Pixels whose soft value lies next to the threshold may differ; the other outputs are compared as usual. */
+  /** Pixels whose soft value lies next to the threshold may differ, and soft values by one; the other outputs are compared as usual. */
   compare(view: CaseView, where: { case: string; name: string }, actual: OpsOutput): Line | undefined {
+    if (where.name === 'soft' && !('value' in actual)) {
+      const golden = view.output('soft');
+      return 'tensor' in golden ? compareTensor(where, actual, golden.tensor, { abs: 1 }) : undefined;
+    }
     if (where.name !== 'masks' || 'value' in actual || !view.wants('soft')) return undefined;
     const expected = view.output('masks');
     const soft = view.output('soft');
