@@ -267,7 +267,8 @@ export abstract class RoiHeads extends Module {
   private async inferKeypoints(features: FeatureMaps, found: readonly RawInstances[], trace?: Trace): Promise<RawInstances[]> {
     const { keypoint } = this;
     if (!keypoint) return [...found];
-    const { count, size } = keypoint;
+    const { count, size, score } = keypoint;
+    const leftOut = score === 'softmax' ? 2 : 3;
     const counts = found.map(({ scores }) => scores.length);
     const rows = counts.reduce((a, b) => a + b, 0);
     if (rows === 0) return found.map((image) => ({ ...image, keypoints: { count, values: new Float32Array(0) } }));
@@ -283,8 +284,8 @@ export abstract class RoiHeads extends Module {
       first += counts[i];
       if (trace) traceHeatmaps(trace, `raw.${i}.pred_keypoint_heatmaps`, own, [counts[i], size, size, count]);
       const places = heatmapsToKeypoints(own, image.boxes, count, size);
-      // Without the logit, as Detectron2 gives them out.
-      return { ...image, keypoints: { count, values: places.filter((_, at) => at % 4 !== 2) } };
+      // Of the two scores one, as the model's makers give them out.
+      return { ...image, keypoints: { count, values: places.filter((_, at) => at % 4 !== leftOut) } };
     });
   }
 }
