@@ -118,7 +118,10 @@ export const schema = {
       FLIP: bool(true, 'Also flipped.'),
     },
     PRECISE_BN: {
-      ENABLED: bool(false, 'Training: recompute batch norm statistics before evaluating.'),
+      ENABLED: bool(
+        false,
+        'Training: before evaluating and at the end, give batch norms the statistics of the weights as they are.',
+      ),
       NUM_ITER: int(200, 'Batches that it takes.'),
     },
   },

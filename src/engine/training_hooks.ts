@@ -6,6 +6,7 @@ import { type TrainLoader, trainSamplesFromConfig } from '../data/loader/index.j
 import { Random } from '../data/random.js';
 import { ConfigError } from '../errors.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
+import { ImageOrders } from '../rpn/image_orders.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { detect, evaluateModel, hasPixels } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
@@ -13,8 +14,10 @@ import { KeepModel } from './hooks/keep_model.js';
 import { PeriodicCheckpoint } from './hooks/periodic_checkpoint.js';
 import { PeriodicEvaluation } from './hooks/periodic_evaluation.js';
 import { PeriodicWriter } from './hooks/periodic_writer.js';
+import { PreciseBatchNorm } from './hooks/precise_batch_norm.js';
 import { ValidationLoss } from './hooks/validation_loss.js';
 import { lossValues } from './loss_gradients.js';
+import { learningBatchNorms } from './population_statistics.js';
 import { type AboutModel, writeModelFile } from './training_checkpoint.js';
 import type { CocoFiles, TrainingRunOptions, ValidationFiles } from './training_run.js';
 import { ConsoleWriter } from './writers/console_writer.js';
@@ -27,13 +30,14 @@ const SHOWN_PICTURES = 4;
 
 /** The hooks of a run: those given, evaluation or keeping of the model, log, checkpoints, those that come last. */
 export function hooksOf(
-  { output, validation, processes, hooks = [], lastHooks = [], writers = [], logPeriod = 20 }: TrainingRunOptions,
+  options: TrainingRunOptions,
   about: AboutModel,
   model: MetaArchitecture,
   judged: CocoDataset | undefined,
   shown: readonly string[],
   print: (line: string) => void,
 ): Hook[] {
+  const { output, validation, processes, hooks = [], lastHooks = [], writers = [], logPeriod = 20 } = options;
   const { SOLVER, TEST, MODEL } = about.config;
   const isFirst = (processes?.rank ?? 0) === 0;
   const keepModel = async () => {
@@ -55,8 +59,9 @@ export function hooksOf(
           onBest: keepModel,
         })
       : new KeepModel(SOLVER.CHECKPOINT_PERIOD, keepModel);
+  const precise = preciseBatchNorm(model, options, about, print);
   // The others compute and evaluate; the first alone writes and prints.
-  if (!isFirst) return [...hooks, keeping, ...lastHooks];
+  if (!isFirst) return [...hooks, ...precise, keeping, ...lastHooks];
   const saving = new PeriodicCheckpoint({
     folder: output,
     period: SOLVER.CHECKPOINT_PERIOD,
@@ -73,7 +78,7 @@ export function hooksOf(
   });
   const all = [new ConsoleWriter(print), new JsonLinesWriter(metrics), new TensorBoardWriter(output), page, ...writers];
   const measured = judged && validation ? validationLoss(model, validation, about) : [];
-  return [...hooks, keeping, ...measured, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
+  return [...hooks, ...precise, keeping, ...measured, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
 }
 
 /** The number that says which model is the best, where the config names none. */
@@ -109,6 +114,44 @@ async function predictSome(model: MetaArchitecture, files: readonly string[], ab
     pictures.push({ caption: `${basename(file)}: ${sure.length} objects from score 0.5`, png: await sure.draw().toPng() });
   }
   return pictures;
+}
+
+/** The hook that TEST.PRECISE_BN asks for; none where no batch norm learns. */
+function preciseBatchNorm(
+  model: MetaArchitecture,
+  { train, augmentations, processes }: TrainingRunOptions,
+  { config }: AboutModel,
+  print: (line: string) => void,
+): PreciseBatchNorm[] {
+  const { ENABLED, NUM_ITER } = config.TEST.PRECISE_BN;
+  if (!ENABLED) return [];
+  if (learningBatchNorms(model).length === 0) {
+    print('TEST.PRECISE_BN has no effect: the model has no batch norms that learn');
+    return [];
+  }
+  const perProcess = config.SOLVER.IMS_PER_BATCH / (processes?.size ?? 1);
+  const hook = new PreciseBatchNorm({
+    model,
+    period: config.TEST.EVAL_PERIOD,
+    random: new Random(config.SEED).fork(2),
+    order: (random) => new ImageOrders(random, (processes?.rank ?? 0) * perProcess),
+    async *batches(iteration) {
+      // Others than the run's own, the same whether it was resumed or not.
+      const seed = new Random(config.SEED).fork(3, iteration).uint32();
+      const loader = await trainSamplesFromConfig(config, {
+        ...train,
+        seed,
+        ...(augmentations ? { augmentations } : {}),
+        ...(processes ? { part: processes } : {}),
+      });
+      try {
+        for (let i = 0; i < NUM_ITER; i++) yield (await loader.next()).value as TrainingSample[];
+      } finally {
+        await loader.close();
+      }
+    },
+  });
+  return [hook];
 }
 
 /** Losses on some pictures of the validation set, unaugmented, at every evaluation; nothing where the config asks for none. */

@@ -100,6 +100,11 @@ export abstract class Module extends LayerBase {
     return [...own, ...this.childModules.flatMap(([name, module]) => module.modelParameters(`${prefix}${name}.`))];
   }
 
+  /** This module and all below it, depth first. */
+  modules(): Module[] {
+    return [this, ...this.childModules.flatMap(([, module]) => module.modules())];
+  }
+
   /** Folds frozen norms into the kernels, once, and gives their weights up: for inference only. */
   fold(): void {
     for (const [, module] of this.childModules) module.fold();
