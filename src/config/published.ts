@@ -355,7 +355,15 @@ const named = (folder: string, configs: Record<string, PublishedConfig>): Record
   Object.fromEntries(Object.entries(configs).map(([name, config]) => [`${folder}/${name}`, config]));
 
 const box: PartialConfig['MODEL'] = { MASK_ON: false };
-const regnet: PartialConfig['MODEL'] = { BACKBONE: { NAME: 'build_regnet_fpn_backbone' }, PIXEL_STD: [57.375, 57.12, 58.395] };
+/** Detectron2's RegNets of 4 gigaflops, each with its stages' names in the pyramid. */
+function regnet(widths: NonNullable<PartialConfig['MODEL']>['REGNETS']): PartialConfig['MODEL'] {
+  return {
+    BACKBONE: { NAME: 'build_regnet_fpn_backbone' },
+    PIXEL_STD: [57.375, 57.12, 58.395],
+    FPN: { NORM: 'SyncBN', IN_FEATURES: ['s1', 's2', 's3', 's4'] },
+    REGNETS: { NORM: 'SyncBN', STEM_WIDTH: 32, W_0: 96, ...widths },
+  };
+}
 const rpnOnly: PartialConfig['MODEL'] = { META_ARCHITECTURE: 'ProposalNetwork', MASK_ON: false };
 
 /** Detectron2's published configurations, and the bases that they share, by name without `.yaml`. */
@@ -397,8 +405,8 @@ export const publishedConfigs: Readonly<Record<string, PublishedConfig>> = {
   ...named('new_baselines', {
     ...newBaselines('R_50', { RESNETS: { DEPTH: 50, NORM: 'SyncBN' } }),
     ...newBaselines('R_101', { RESNETS: { DEPTH: 101, NORM: 'SyncBN' } }),
-    ...newBaselines('regnetx_4gf_dds', regnet),
-    ...newBaselines('regnety_4gf_dds', regnet),
+    ...newBaselines('regnetx_4gf_dds', regnet({ DEPTH: 23, W_A: 38.65, W_M: 2.43, GROUP_WIDTH: 40 })),
+    ...newBaselines('regnety_4gf_dds', regnet({ DEPTH: 22, W_A: 31.41, W_M: 2.24, GROUP_WIDTH: 64, SE_RATIO: 0.25 })),
   }),
 };
 

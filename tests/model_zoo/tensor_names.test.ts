@@ -18,10 +18,10 @@ describe("models that are said to run have the names and shapes of Detectron2's"
     await startBackend('cpu');
   });
 
-  it('are all published models but those on a RegNet, and the one that takes proposals from files', () => {
+  it('are all published models but the one that takes proposals from files', () => {
     const published = Object.keys(detectron2).filter((name) => name !== 'Misc/semantic_R_50_FPN_1x');
     expect(zooModels.map(({ name }) => name).sort()).toEqual(published.sort());
-    const others = zooModels.map(({ name }) => name).filter((name) => !runs.includes(name) && !name.includes('regnet'));
+    const others = zooModels.map(({ name }) => name).filter((name) => !runs.includes(name));
     expect(others).toEqual(['COCO-Detection/fast_rcnn_R_50_FPN_1x']);
     expect(publishedConfigNames()).toEqual(expect.arrayContaining(Object.keys(detectron2)));
   });
