@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../../src/backends/select.js';
 import { getConfig, publishedConfigNames } from '../../src/config/index.js';
 import { buildModel } from '../../src/meta_arch/build_model.js';
@@ -17,6 +18,8 @@ describe("models that are said to run have the names and shapes of Detectron2's"
   beforeAll(async () => {
     await startBackend('cpu');
   });
+  // Tests that never wait would keep the runner's messages waiting.
+  afterEach(() => setImmediate());
 
   it('are all published models but the one that takes proposals from files', () => {
     const published = Object.keys(detectron2).filter((name) => name !== 'Misc/semantic_R_50_FPN_1x');
