@@ -1,8 +1,8 @@
 """Makes tests/fixtures/torchvision: what torchvision finds with generated weights, for the tests to compare with.
 
-    python scripts/goldens/torchvision_golden.py tests/fixtures/torchvision
+    python scripts/goldens/torchvision_golden.py tests/fixtures/torchvision [KIND ...]
 
-Needs torch 2.8, torchvision 0.23, numpy and pillow. The models are torchvision's own classes with narrow layers, so that a state dict of a
+KIND is mask, keypoint, box or mask_v2; all unless named, and the others are left as they are. Needs torch 2.8, torchvision 0.23, numpy and pillow. The models are torchvision's own classes with narrow layers, so that a state dict of a
 third of a megabyte as torch.save writes it has every name, layout and rule of the published ones. The weights come from a seed; the batch norms
 are set so that activations stay near unit variance, and the seed is the first with which a double-precision run finds the same in the same order.
 """
@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models.detection import FasterRCNN, KeypointRCNN, MaskRCNN
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCNNPredictor, RPNHead, TwoMLPHead
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.resnet import Bottleneck, ResNet
@@ -26,6 +26,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 MIN_SIZE, MAX_SIZE = 150, 260
 CHANNELS, HIDDEN, CLASSES, DETECTIONS = 16, 24, 4, 20
+FILES = {"mask": "mask_rcnn.pth", "keypoint": "keypoint_rcnn.pth", "box": "faster_rcnn.pth", "mask_v2": "mask_rcnn_v2.pth"}
 
 
 class NarrowResNet50(ResNet):
@@ -43,9 +44,12 @@ class NarrowResNet50(ResNet):
 
 
 def build(kind):
-    # The published COCO weights run with eps 0 (torchvision's overwrite_eps).
-    body = NarrowResNet50(lambda n: FrozenBatchNorm2d(n, eps=0.0))
-    backbone = BackboneWithFPN(body, {f"layer{i}": str(i - 1) for i in range(1, 5)}, [16, 32, 64, 128], CHANNELS)
+    v2 = kind.endswith("_v2")
+    # The published COCO weights run with eps 0 (torchvision's overwrite_eps); those of the v2 models have batch norms that were trained.
+    body = NarrowResNet50(nn.BatchNorm2d if v2 else lambda n: FrozenBatchNorm2d(n, eps=0.0))
+    norm = nn.BatchNorm2d if v2 else None
+    layers = {f"layer{i}": str(i - 1) for i in range(1, 5)}
+    backbone = BackboneWithFPN(body, layers, [16, 32, 64, 128], CHANNELS, norm_layer=norm)
     common = dict(
         min_size=MIN_SIZE,
         max_size=MAX_SIZE,
@@ -53,10 +57,13 @@ def build(kind):
         box_head=TwoMLPHead(CHANNELS * 49, HIDDEN),
         box_predictor=FastRCNNPredictor(HIDDEN, 2 if kind == "keypoint" else CLASSES),
     )
+    if v2:
+        common["rpn_head"] = RPNHead(CHANNELS, 3, conv_depth=2)
+        common["box_head"] = FastRCNNConvFCHead((CHANNELS, 7, 7), [CHANNELS] * 4, [HIDDEN], norm_layer=norm)
     if kind == "box":
         return FasterRCNN(backbone, **common)
-    if kind == "mask":
-        head, predictor = MaskRCNNHeads(CHANNELS, (CHANNELS,) * 4, 1), MaskRCNNPredictor(CHANNELS, CHANNELS, CLASSES)
+    if kind in ("mask", "mask_v2"):
+        head, predictor = MaskRCNNHeads(CHANNELS, (CHANNELS,) * 4, 1, norm_layer=norm), MaskRCNNPredictor(CHANNELS, CHANNELS, CLASSES)
         return MaskRCNN(backbone, mask_head=head, mask_predictor=predictor, **common)
     head = KeypointRCNNHeads(CHANNELS, (CHANNELS,) * 8)
     return KeypointRCNN(backbone, keypoint_head=head, keypoint_predictor=KeypointRCNNPredictor(CHANNELS, 17), **common)
@@ -100,7 +107,7 @@ def generate(model, image, seed):
                 nn.init.normal_(module.bias, std=0.02)
             if ".body." not in name:
                 handles.append(module.register_forward_hook(calibrate(name, module)))
-        if isinstance(module, FrozenBatchNorm2d):
+        if isinstance(module, (FrozenBatchNorm2d, nn.BatchNorm2d)):
             # The last norm of a block is small: rounding errors do not grow from block to block.
             nn.init.uniform_(module.weight, *((0.1, 0.3) if name.endswith("bn3") else (0.4, 1.0)))
             nn.init.normal_(module.bias, std=0.2)
@@ -141,8 +148,10 @@ def main(folder):
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     image = picture(folder / "0.png")
-    golden = {"torch": torch.__version__, "torchvision": torchvision.__version__, "min_size": MIN_SIZE, "max_size": MAX_SIZE, "detections": DETECTIONS}
-    for kind in sys.argv[2:] or ["mask", "keypoint"]:
+    path = folder / "golden.json"
+    golden = json.loads(path.read_text()) if path.exists() else {}
+    golden |= {"torch": torch.__version__, "torchvision": torchvision.__version__, "min_size": MIN_SIZE, "max_size": MAX_SIZE, "detections": DETECTIONS}
+    for kind in sys.argv[2:] or ["mask", "keypoint", "box", "mask_v2"]:
         for seed in range(200):
             model = build(kind).eval()
             generate(model, image, seed)
@@ -155,9 +164,9 @@ def main(folder):
                     break
         else:
             raise SystemExit(f"{kind}: no stable seed")
-        torch.save(state, folder / f"{kind}_rcnn.pth")
+        torch.save(state, folder / FILES[kind])
         entry = {"seed": seed, **{k: found[k].tolist() for k in ("boxes", "scores", "labels")}}
-        if kind == "mask":
+        if kind.startswith("mask"):
             masks = found["masks"][:, 0].numpy()
             entry["masks"] = [rle((m >= 0.5).astype(np.uint8)) for m in masks]
             entry["mask_pixels_near_half"] = [int((np.abs(m - 0.5) < 1e-4).sum()) for m in masks]
@@ -166,7 +175,7 @@ def main(folder):
             entry["keypoints_scores"] = found["keypoints_scores"].tolist()
         golden[kind] = entry
         print(kind, "seed", seed, "found", len(entry["scores"]), "labels", entry["labels"][:12], "scores", entry["scores"][:4])
-    (folder / "golden.json").write_text(json.dumps(golden) + "\n")
+    path.write_text(json.dumps(golden) + "\n")
     from torchvision.models import detection as zoo
     names = ["fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "maskrcnn_resnet50_fpn_v2"]
     shapes = {}

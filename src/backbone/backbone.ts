@@ -13,6 +13,8 @@ export abstract class Backbone extends Module {
   abstract readonly outShapes: FeatureShapes;
   /** Inputs are padded to a multiple of this; 0 where any size will do. */
   abstract readonly sizeDivisibility: number;
+  /** Inputs are padded to a square of this side, such as that of a transformer's position embedding; 0 where any shape will do. */
+  readonly squareSize: number = 0;
 
   /**
    * @param x     [N, H, W, 3], H and W multiples of `sizeDivisibility`

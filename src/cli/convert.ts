@@ -14,7 +14,7 @@ export function register(program: Command): void {
   program
     .command('convert')
     .description(
-      'convert weights (.pkl, .pth, .safetensors) to .safetensors, or to a .pkl that Detectron2 loads, and print what became of them',
+      'convert weights (.pkl, .pth, .h5, .safetensors) to .safetensors, or to a .pkl that Detectron2 loads, and print what became of them',
     )
     .argument('<in>', "Detectron2 or Caffe2 .pkl, PyTorch .pth, .safetensors, or Keras' .h5")
     .argument('<out>', 'a path that ends in .safetensors or .pkl')

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { join } from 'node:path';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
+import { findsProposals } from '../engine/box_proposals.js';
 import { ArgumentError } from '../errors.js';
 import type { PixelTruth } from '../evaluation/pixel_evaluator.js';
 import type { JudgedPixels } from './judge.js';
 import { fraction, positiveInteger } from './numbers.js';
+import { resultsFile } from './results_file.js';
 
 interface EvaluateFlags {
   results?: string;
@@ -26,6 +28,7 @@ interface EvaluateFlags {
   shard?: string;
   score: number;
   iou: number;
+  proposals?: boolean;
   json?: boolean;
 }
 
@@ -33,6 +36,8 @@ interface Judged {
   /** Objects to compare with. */
   dataset?: CocoDataset;
   results: CocoResult[];
+  /** The results are regions of no class. */
+  proposals?: boolean;
   keypointSigmas?: readonly number[];
   pixels?: JudgedPixels;
 }
@@ -63,7 +68,7 @@ export function register(program: Command): void {
     )
     .option(
       '--output <folder>',
-      'write evaluation.json, evaluation.txt and evaluation.html here; with a model coco_instances_results.json and panoptic_results.json too',
+      'write evaluation.json, evaluation.txt and evaluation.html here; with a model coco_instances_results.json (of region proposals box_proposals.json) and panoptic_results.json too',
     )
     .option('--device <name>', 'auto, tensorflow, wasm or cpu', 'auto')
     .option('--limit <number>', 'with a model: only the first pictures, by ascending id', positiveInteger)
@@ -77,13 +82,18 @@ export function register(program: Command): void {
     .option('--offline', 'never go to the network')
     .option('--score <number>', 'score from which detections count for precision, recall, F1 and confusion', fraction, 0.5)
     .option('--iou <number>', 'overlap from which a detection is right, for the same', fraction, 0.5)
+    .option(
+      '--proposals',
+      'with --results: its boxes are regions of no class, judged by their recall, as those of a model of region proposals are',
+    )
     .option('--json', 'print JSON')
     .action(async (overrides: string[], flags: EvaluateFlags) => {
       if (flags.shard === undefined) {
         const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
-        const { showJudgement, showPixels } = await import('./judge.js');
-        const { dataset, results, keypointSigmas, pixels } = judged;
-        if (dataset) await showJudgement(dataset, results, { ...flags, keypointSigmas }, pixels);
+        const { showJudgement, showPixels, showProposals } = await import('./judge.js');
+        const { dataset, results, proposals, keypointSigmas, pixels } = judged;
+        if (dataset && proposals) await showProposals(dataset, results, flags);
+        else if (dataset) await showJudgement(dataset, results, { ...flags, keypointSigmas }, pixels);
         else await showPixels(pixels!, flags);
       } else await evaluateShard(flags, overrides, flags.shard);
     });
@@ -111,10 +121,12 @@ async function evaluateResults(flags: EvaluateFlags, overrides: readonly string[
   const { readAnnotations, readResults } = await import('./read_annotations.js');
   const dataset = await readAnnotations(annotationsFile(flags));
   const results = await readResults(flags.results!);
-  return { dataset, results };
+  return { dataset, results, proposals: flags.proposals ?? false };
 }
 
 async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[]): Promise<Judged> {
+  if (flags.proposals)
+    throw new ArgumentError('--proposals says what --results holds; how a model is judged follows from what it finds.');
   const images = imagesFolder(flags);
   const [{ readAnnotations }, { firstImages }] = await Promise.all([
     import('./read_annotations.js'),
@@ -127,7 +139,7 @@ async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[])
       ? await panopticImages(truth.panoptic.json)
       : await readAnnotations(annotationsFile(flags));
   const dataset = firstImages(named, flags.limit);
-  const { results, keypointSigmas, pixels, objects } = await predictAll(dataset, flags, images, overrides, truth);
+  const { results, proposals, keypointSigmas, pixels, objects } = await predictAll(dataset, flags, images, overrides, truth);
   if (flags.jsonFile === undefined || !objects) {
     if (!pixels)
       throw new ArgumentError(
@@ -137,9 +149,9 @@ async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[])
   }
   if (flags.output !== undefined) {
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
-    await writeCocoResults(join(flags.output, 'coco_instances_results.json'), results);
+    await writeCocoResults(join(flags.output, resultsFile(proposals)), results);
   }
-  return { dataset, results, keypointSigmas, ...(pixels ? { pixels } : {}) };
+  return { dataset, results, proposals, keypointSigmas, ...(pixels ? { pixels } : {}) };
 }
 
 /** The shard's own detections, as a part for `maskrcnn merge`. */
@@ -204,7 +216,7 @@ async function predictAll(
   images: string,
   overrides: readonly string[],
   truth: PixelTruth | undefined,
-): Promise<Required<Pick<Judged, 'results' | 'keypointSigmas'>> & Pick<Judged, 'pixels'> & { objects: boolean }> {
+): Promise<Required<Pick<Judged, 'results' | 'proposals' | 'keypointSigmas'>> & Pick<Judged, 'pixels'> & { objects: boolean }> {
   const [{ augmentationOverrides, loadPredictor }, { predictDataset }, { progressLine }, { PixelJudge }] = await Promise.all([
     import('./load_predictor.js'),
     import('../engine/predict_dataset.js'),
@@ -222,7 +234,14 @@ async function predictAll(
     });
     const { MODEL, TEST } = predictor.config;
     const objects = MODEL.META_ARCHITECTURE !== 'SemanticSegmentor';
-    return { results, keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS, objects, ...(judge ? { pixels: await judge.finish() } : {}) };
+    const proposals = findsProposals(predictor.config);
+    return {
+      results,
+      proposals,
+      keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS,
+      objects,
+      ...(judge ? { pixels: await judge.finish() } : {}),
+    };
   } finally {
     line.stop();
     predictor.dispose();

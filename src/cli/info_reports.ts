@@ -2,12 +2,13 @@ import { existsSync, statSync } from 'node:fs';
 import {
   dumpConfig,
   explainKey,
+  getConfig,
   publishedConfigNames,
   publishedName,
   resolveConfig,
   unsupportedSettings,
 } from '../config/index.js';
-import { ArgumentError } from '../errors.js';
+import { ArgumentError, MaskRcnnError } from '../errors.js';
 import { cacheFolder, imageNetBackbones, unsupportedInZooModel, zooModels, type ZooModel } from '../model_zoo/index.js';
 import { cachePath } from '../model_zoo/fetch_weights.js';
 import { nearestNames } from '../nearest_names.js';
@@ -23,10 +24,16 @@ export interface InfoReport {
  * What `maskrcnn info` prints of something.
  * @throws ArgumentError where it is none of the things that info knows
  */
-export async function describe(what: string, overrides: readonly string[] = []): Promise<InfoReport> {
+export async function describe(
+  what: string,
+  overrides: readonly string[] = [],
+  { verify = false }: { verify?: boolean } = {},
+): Promise<InfoReport> {
+  if (verify && what !== 'zoo')
+    throw new ArgumentError('--verify goes with zoo; maskrcnn convert --config says how one weight file fits.');
   const isConfig = /\.ya?ml$/i.test(what) || publishedName(what) !== undefined;
   if (overrides.length > 0 && !isConfig) throw new ArgumentError(`KEY=VALUE goes with a configuration only, not with ${what}`);
-  if (what === 'zoo') return describeZoo();
+  if (what === 'zoo') return describeZoo(verify);
   if (what === 'backends') return describeBackends();
   if (isConfig) return describeConfig(what, overrides);
   if (existsSync(what)) return describeWeights(what);
@@ -37,22 +44,27 @@ export async function describe(what: string, overrides: readonly string[] = []):
   );
 }
 
-function describeZoo(): InfoReport {
+async function describeZoo(verify: boolean): Promise<InfoReport> {
   const cache = cacheFolder();
-  const models = zooModels.map((model) => {
+  const models = [];
+  for (const model of zooModels) {
     const unsupported = unsupportedInZooModel(model);
-    return { ...model, supported: unsupported.length === 0, unsupported, cached: existsSync(cachePath(model.url, cache)) };
-  });
+    const path = cachePath(model.url, cache);
+    const cached = existsSync(path);
+    const supported = unsupported.length === 0;
+    const verified = verify && cached && supported ? await verifyZooModel(model, path) : undefined;
+    models.push({ ...model, supported, unsupported, cached, ...(verified === undefined ? {} : { verified }) });
+  }
   const rows = models.map((m) => [
     m.name,
     accuracy(m),
     m.supported ? 'yes' : `no (${m.unsupported.join('; ')})`,
-    m.cached ? 'yes' : '',
+    m.verified ?? (m.cached ? 'yes' : ''),
   ]);
   const backbones = imageNetBackbones.map((b) => ({ ...b, cached: existsSync(cachePath(b.url, cache)) }));
   const text = [
     ...table(
-      ['MODEL', 'COCO', 'CACHED', 'RUNS HERE'],
+      ['MODEL', 'ACCURACY', 'CACHED', 'RUNS HERE'],
       rows.map(([name, ap, runs, cached]) => [name, ap, cached, runs]),
     ),
     '',
@@ -71,6 +83,21 @@ function describeZoo(): InfoReport {
   return { text, json: { cache, models, backbones } };
 }
 
+/** What a downloaded file's tensors say to its model. */
+async function verifyZooModel({ name }: ZooModel, path: string): Promise<string> {
+  const [{ verifyWeights }, { startBackend }] = await Promise.all([
+    import('../engine/verify_weights.js'),
+    import('../backends/select.js'),
+  ]);
+  await startBackend('cpu');
+  try {
+    return `all ${await verifyWeights(getConfig(name), path)} tensors fit`;
+  } catch (error) {
+    if (error instanceof MaskRcnnError) return `does not fit: ${error.message}`;
+    throw error;
+  }
+}
+
 function accuracy(model: ZooModel): string {
   const parts: [string, number | undefined][] = [
     ['box AP', model.boxAp],
@@ -79,10 +106,12 @@ function accuracy(model: ZooModel): string {
     ['PQ', model.panopticQuality],
     ['AR', model.proposalAr],
   ];
-  return parts
+  const on = model.dataset === 'COCO' ? '' : ` (${model.dataset})`;
+  const text = parts
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name} ${value!.toFixed(1)}`)
     .join(', ');
+  return `${text}${on}`;
 }
 
 function describeConfig(source: string, overrides: readonly string[]): InfoReport {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
+import { proposalReport, proposalReportText } from '../evaluation/box_proposals.js';
 import { evaluationReport, reportText } from '../evaluation/evaluation_report.js';
 import type { PanopticDataset } from '../data/coco/read_panoptic.js';
 import type { PixelEvaluation } from '../evaluation/pixel_evaluator.js';
@@ -30,6 +31,16 @@ export interface JudgedPixels {
 export async function showPixels(judged: JudgedPixels, { output, json }: JudgeFlags): Promise<void> {
   const report = pixelReport(judged.evaluation, judged.categories, judged.semanticClassNames);
   await show(`${JSON.stringify(report, null, 2)}\n`, pixelReportText(report, textTable), output, json);
+}
+
+/** Judges region proposals: writes their recall into `--output` as `evaluation.json` and `.txt`, and prints it. */
+export async function showProposals(
+  dataset: CocoDataset,
+  results: readonly CocoResult[],
+  { output, json }: Pick<JudgeFlags, 'output' | 'json'>,
+): Promise<void> {
+  const report = proposalReport(dataset, results);
+  await show(`${JSON.stringify(report, null, 2)}\n`, proposalReportText(report, textTable), output, json);
 }
 
 async function show(json: string, text: string, output: string | undefined, asJson: boolean | undefined): Promise<void> {

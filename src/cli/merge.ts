@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { join } from 'node:path';
 import { fraction } from './numbers.js';
+import { resultsFile } from './results_file.js';
 
 interface MergeFlags {
   jsonFile?: string;
@@ -31,16 +32,18 @@ export function register(program: Command): void {
 }
 
 async function mergeEvaluation(folder: string, annotations: string, flags: MergeFlags): Promise<number> {
-  const [{ joinEvaluationParts }, { readAnnotations }, { writeCocoResults }, { showJudgement }] = await Promise.all([
-    import('../sharding/evaluation_part.js'),
-    import('./read_annotations.js'),
-    import('../data/coco/write_coco.js'),
-    import('./judge.js'),
-  ]);
-  const { dataset, results } = await joinEvaluationParts(folder, await readAnnotations(annotations));
+  const [{ joinEvaluationParts }, { readAnnotations }, { writeCocoResults }, { showJudgement, showProposals }] =
+    await Promise.all([
+      import('../sharding/evaluation_part.js'),
+      import('./read_annotations.js'),
+      import('../data/coco/write_coco.js'),
+      import('./judge.js'),
+    ]);
+  const { dataset, results, proposals } = await joinEvaluationParts(folder, await readAnnotations(annotations));
   const output = flags.output ?? folder;
-  await writeCocoResults(join(output, 'coco_instances_results.json'), results);
-  await showJudgement(dataset, results, { ...flags, output });
+  await writeCocoResults(join(output, resultsFile(proposals)), results);
+  if (proposals) await showProposals(dataset, results, { ...flags, output });
+  else await showJudgement(dataset, results, { ...flags, output });
   return 0;
 }
 

@@ -34,7 +34,7 @@ function dumpNumber(value: number, float: boolean): string {
   return text.includes('e') ? text.replace('e', '.0e') : `${text}.0`;
 }
 
-/** Also of a section: whether all that is in it is. */
+/** Whether there is nothing to write: keys that only we have, all at their defaults. */
 function isOwnDefault(node: Section | Field<unknown>, value: unknown): boolean {
   if (node instanceof Field) return node.rules.own === true && JSON.stringify(value) === JSON.stringify(node.value);
   return Object.entries(node).every(([key, child]) => isOwnDefault(child, (value as Record<string, unknown>)[key]));

@@ -174,6 +174,13 @@ const fromScratch9x: PartialConfig = {
 };
 
 const misc: Record<string, PublishedConfig> = {
+  semantic_R_50_FPN_1x: {
+    base: 'Base-RCNN-FPN',
+    keys: {
+      MODEL: { META_ARCHITECTURE: 'SemanticSegmentor', ...BACKBONES.R_50 },
+      DATASETS: { TRAIN: ['coco_2017_train_panoptic_stuffonly'], TEST: ['coco_2017_val_panoptic_stuffonly'] },
+    },
+  },
   'mask_rcnn_R_50_FPN_1x_dconv_c3-c5': model('Base-RCNN-FPN', 'R_50', '1x', deformed),
   'mask_rcnn_R_50_FPN_3x_dconv_c3-c5': model('Base-RCNN-FPN', 'R_50', '3x', deformed),
   cascade_mask_rcnn_R_50_FPN_1x: model('Base-RCNN-FPN', 'R_50', '1x', cascade),
@@ -237,7 +244,126 @@ const misc: Record<string, PublishedConfig> = {
   },
 };
 
+/** Mask R-CNN for the 1230 classes of LVIS v0.5, which allows 300 detections a picture. */
+function lvis(backbone: Backbone): PublishedConfig {
+  const { base, keys } = model('Base-RCNN-FPN', backbone, '1x', {
+    MASK_ON: true,
+    ROI_HEADS: { NUM_CLASSES: 1230, SCORE_THRESH_TEST: 0.0001 },
+  });
+  return {
+    ...(base === undefined ? {} : { base }),
+    keys: {
+      ...keys,
+      DATASETS: { TRAIN: ['lvis_v0.5_train'], TEST: ['lvis_v0.5_val'] },
+      TEST: { DETECTIONS_PER_IMAGE: 300 },
+      DATALOADER: { SAMPLER_TRAIN: 'RepeatFactorTrainingSampler', REPEAT_THRESHOLD: 0.001 },
+    },
+  };
+}
+
+const cityscapes: PublishedConfig = {
+  base: 'Base-RCNN-FPN',
+  keys: {
+    MODEL: {
+      WEIGHTS: 'detectron2://COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x/137849600/model_final_f10217.pkl',
+      MASK_ON: true,
+      ROI_HEADS: { NUM_CLASSES: 8 },
+    },
+    INPUT: {
+      MIN_SIZE_TRAIN: [800, 832, 864, 896, 928, 960, 992, 1024],
+      MIN_SIZE_TRAIN_SAMPLING: 'choice',
+      MIN_SIZE_TEST: 1024,
+      MAX_SIZE_TRAIN: 2048,
+      MAX_SIZE_TEST: 2048,
+    },
+    DATASETS: { TRAIN: ['cityscapes_fine_instance_seg_train'], TEST: ['cityscapes_fine_instance_seg_val'] },
+    SOLVER: { BASE_LR: 0.01, STEPS: [18000], MAX_ITER: 24000, IMS_PER_BATCH: 8 },
+    TEST: { EVAL_PERIOD: 8000 },
+  },
+};
+
+const pascalVoc: PublishedConfig = {
+  base: 'Base-RCNN-C4',
+  keys: {
+    MODEL: { ...BACKBONES.R_50, MASK_ON: false, ROI_HEADS: { NUM_CLASSES: 20 } },
+    INPUT: { MIN_SIZE_TRAIN: [480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800], MIN_SIZE_TEST: 800 },
+    DATASETS: { TRAIN: ['voc_2007_trainval', 'voc_2012_trainval'], TEST: ['voc_2007_test'] },
+    SOLVER: { STEPS: [12000, 16000], MAX_ITER: 18000, WARMUP_ITERS: 100 },
+  },
+};
+
+/** Detectron1's RoIAlign and losses, under Detectron2's names. */
+const pooled1 = { POOLER_SAMPLING_RATIO: 2, POOLER_TYPE: 'ROIAlign' };
+const losses1: PartialConfig['MODEL'] = {
+  RPN: { SMOOTH_L1_BETA: 0.1111 },
+  ROI_BOX_HEAD: { SMOOTH_L1_BETA: 1, ...pooled1 },
+};
+function detectron1(more: PartialConfig['MODEL'], keys: PartialConfig): PublishedConfig {
+  return { base: 'Base-RCNN-FPN', keys: { MODEL: { ...BACKBONES.R_50, ...losses1, ...more }, ...keys } };
+}
+const detectron1Comparisons: Record<string, PublishedConfig> = {
+  faster_rcnn_R_50_FPN_noaug_1x: detectron1({ MASK_ON: false }, { INPUT: { MIN_SIZE_TRAIN: [800] } }),
+  mask_rcnn_R_50_FPN_noaug_1x: detectron1({ MASK_ON: true, ROI_MASK_HEAD: pooled1 }, { INPUT: { MIN_SIZE_TRAIN: [800] } }),
+  keypoint_rcnn_R_50_FPN_1x: detectron1(
+    {
+      KEYPOINT_ON: true,
+      ROI_HEADS: { NUM_CLASSES: 1 },
+      ROI_KEYPOINT_HEAD: { POOLER_RESOLUTION: 14, ...pooled1 },
+      RPN: { SMOOTH_L1_BETA: 0.1111, POST_NMS_TOPK_TRAIN: 1500 },
+    },
+    { DATASETS: { TRAIN: ['keypoints_coco_2017_train'], TEST: ['keypoints_coco_2017_val'] } },
+  ),
+};
+
+/**
+ * From scratch with large-scale jitter, 100, 200 and 400 epochs; of Detectron2's configs in Python. The batch norms of the heads weigh the
+ * processes by their regions there (`naiveSyncBN_N`), which are what SyncBN is where one process has all of them.
+ */
+function newBaselines(name: string, more: PartialConfig['MODEL']): Record<string, PublishedConfig> {
+  return Object.fromEntries(
+    [1, 2, 4].map((times) => [
+      `mask_rcnn_${name}_FPN_${times}00ep_LSJ`,
+      {
+        base: 'Base-RCNN-FPN',
+        keys: {
+          MODEL: {
+            WEIGHTS: '',
+            ...normalised('SyncBN'),
+            RPN: { CONV_DIMS: [-1, -1] },
+            ...more,
+            BACKBONE: { FREEZE_AT: 0, ...more?.BACKBONE },
+          },
+          INPUT: { SCALE_JITTER: { ENABLED: true } },
+          SOLVER: {
+            IMS_PER_BATCH: 64,
+            BASE_LR: 0.1,
+            WEIGHT_DECAY: 4e-5,
+            STEPS: [163889 * times, 177546 * times],
+            MAX_ITER: 184375 * times,
+            WARMUP_ITERS: 500 * times,
+            WARMUP_FACTOR: 0.067,
+            AMP: { ENABLED: true },
+          },
+          TEST: { EVAL_PERIOD: 5000 },
+        },
+      },
+    ]),
+  );
+}
+
+const named = (folder: string, configs: Record<string, PublishedConfig>): Record<string, PublishedConfig> =>
+  Object.fromEntries(Object.entries(configs).map(([name, config]) => [`${folder}/${name}`, config]));
+
 const box: PartialConfig['MODEL'] = { MASK_ON: false };
+/** Detectron2's RegNets of 4 gigaflops, each with its stages' names in the pyramid. */
+function regnet(widths: NonNullable<PartialConfig['MODEL']>['REGNETS']): PartialConfig['MODEL'] {
+  return {
+    BACKBONE: { NAME: 'build_regnet_fpn_backbone' },
+    PIXEL_STD: [57.375, 57.12, 58.395],
+    FPN: { NORM: 'SyncBN', IN_FEATURES: ['s1', 's2', 's3', 's4'] },
+    REGNETS: { NORM: 'SyncBN', STEM_WIDTH: 32, W_0: 96, ...widths },
+  };
+}
 const rpnOnly: PartialConfig['MODEL'] = { META_ARCHITECTURE: 'ProposalNetwork', MASK_ON: false };
 
 /** Detectron2's published configurations, and the bases that they share, by name without `.yaml`. */
@@ -269,7 +395,19 @@ export const publishedConfigs: Readonly<Record<string, PublishedConfig>> = {
   },
   ...family('COCO-Keypoints/keypoint_rcnn_', 'COCO-Keypoints/Base-Keypoint-RCNN-FPN', '_FPN', ['R_101', 'X_101_32x8d']),
   ...family('COCO-PanopticSegmentation/panoptic_fpn_', 'COCO-PanopticSegmentation/Base-Panoptic-FPN', '', ['R_101']),
-  ...Object.fromEntries(Object.entries(misc).map(([name, config]) => [`Misc/${name}`, config])),
+  ...named('Misc', misc),
+  'LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x': lvis('R_50'),
+  'LVISv0.5-InstanceSegmentation/mask_rcnn_R_101_FPN_1x': lvis('R_101'),
+  'LVISv0.5-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_1x': lvis('X_101_32x8d'),
+  'Cityscapes/mask_rcnn_R_50_FPN': cityscapes,
+  'PascalVOC-Detection/faster_rcnn_R_50_C4': pascalVoc,
+  ...named('Detectron1-Comparisons', detectron1Comparisons),
+  ...named('new_baselines', {
+    ...newBaselines('R_50', { RESNETS: { DEPTH: 50, NORM: 'SyncBN' } }),
+    ...newBaselines('R_101', { RESNETS: { DEPTH: 101, NORM: 'SyncBN' } }),
+    ...newBaselines('regnetx_4gf_dds', regnet({ DEPTH: 23, W_A: 38.65, W_M: 2.43, GROUP_WIDTH: 40 })),
+    ...newBaselines('regnety_4gf_dds', regnet({ DEPTH: 22, W_A: 31.41, W_M: 2.24, GROUP_WIDTH: 64, SE_RATIO: 0.25 })),
+  }),
 };
 
 /** Names of the published models (bases left out). */

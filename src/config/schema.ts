@@ -24,6 +24,15 @@ export const schema = {
       }),
       SIZE: floats([0.9, 0.9], 'Training: height and width of the crop, a share or pixels.'),
     },
+    SCALE_JITTER: {
+      ENABLED: bool(
+        false,
+        'Training: fit pictures into SIZE times a drawn scale, then crop or pad them to SIZE, in the place of CROP and MIN_SIZE_TRAIN.',
+        { own: true },
+      ),
+      SIZE: ints([1024, 1024], 'Training: height and width of the result, in pixels.', { own: true }),
+      SCALES: floats([0.1, 2], 'Training: between which the scale is drawn.', { own: true }),
+    },
     FORMAT: string('BGR', 'Channel order that the network sees.', { choices: ['BGR', 'RGB', 'L'] }),
     MASK_FORMAT: string('polygon', 'Training: form of the ground truth masks.', { choices: ['polygon', 'bitmask'] }),
   },
@@ -120,7 +129,10 @@ export const schema = {
       FLIP: bool(true, 'Also flipped.'),
     },
     PRECISE_BN: {
-      ENABLED: bool(false, 'Training: recompute batch norm statistics before evaluating.'),
+      ENABLED: bool(
+        false,
+        'Training: before evaluating and at the end, give batch norms the statistics of the weights as they are.',
+      ),
       NUM_ITER: int(200, 'Batches that it takes.'),
     },
   },

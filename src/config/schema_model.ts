@@ -30,12 +30,13 @@ export const modelSchema = {
   PIXEL_MEAN: floats([103.53, 116.28, 123.675], 'Mean subtracted from each channel, in the order of INPUT.FORMAT, 0..255.'),
   PIXEL_STD: floats([1, 1, 1], 'Each channel is divided by this after the mean is subtracted.'),
   BACKBONE: {
-    NAME: string('build_resnet_backbone', 'The backbone: a ResNet alone, or with a feature pyramid.', {
+    NAME: string('build_resnet_backbone', 'The backbone: a ResNet alone, or a ResNet or RegNet with a feature pyramid.', {
       choices: [
         'build_resnet_backbone',
         'build_resnet_fpn_backbone',
         'build_retinanet_resnet_fpn_backbone',
         'build_fcos_resnet_fpn_backbone',
+        'build_regnet_fpn_backbone',
       ],
       registered: backbones,
     }),
@@ -183,6 +184,18 @@ export const modelSchema = {
     SMOOTH_L1_LOSS_BETA: float(0.1, 'Training: where smooth L1 turns from square to linear.'),
     BBOX_REG_LOSS_TYPE: string('smooth_l1', 'Training: loss of the boxes.', { choices: BOX_LOSSES, registered: boxLosses }),
     NORM: string('', 'Normalisation of the towers.', { choices: NORMS }),
+  },
+  REGNETS: {
+    DEPTH: int(23, 'Blocks of the RegNet in all.', { own: true }),
+    STEM_WIDTH: int(32, 'Channels of the stem.', { own: true }),
+    W_0: int(96, 'Width of the first block.', { own: true }),
+    W_A: float(38.65, 'How much wider each block is, before the widths of a stage are made equal.', { own: true }),
+    W_M: float(2.43, 'How many times as wide each stage is.', { own: true }),
+    GROUP_WIDTH: int(40, 'Channels a group in the 3x3 convolutions.', { own: true }),
+    SE_RATIO: float(0, 'Channels of the squeeze-and-excitation as a share of what comes in; 0 for none (RegNetX).', {
+      own: true,
+    }),
+    NORM: string('SyncBN', 'Normalisation of the RegNet.', { choices: NORMS, own: true }),
   },
   RESNETS: {
     DEPTH: int(50, 'Layers: 18, 34, 50, 101 or 152.'),

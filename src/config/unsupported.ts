@@ -4,7 +4,12 @@ import type { Config } from './schema.js';
 type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
 
 const NORMS = ['', 'FrozenBN', 'BN', 'SyncBN', 'GN'];
-const BACKBONES = ['build_resnet_backbone', 'build_resnet_fpn_backbone', 'build_retinanet_resnet_fpn_backbone'];
+const BACKBONES = [
+  'build_resnet_backbone',
+  'build_resnet_fpn_backbone',
+  'build_retinanet_resnet_fpn_backbone',
+  'build_regnet_fpn_backbone',
+];
 const META_ARCHITECTURES = ['GeneralizedRCNN', 'ProposalNetwork', 'PanopticFPN', 'SemanticSegmentor', 'RetinaNet'];
 const ROI_HEADS = ['StandardROIHeads', 'Res5ROIHeads', 'CascadeROIHeads'];
 const POOLERS = ['ROIAlign', 'ROIAlignV2'];
@@ -27,6 +32,7 @@ const RULES: Rule[] = [
     ({ MODEL }) => String(MODEL.RESNETS.DEPTH),
   ],
   ['MODEL.RESNETS.NORM', ({ MODEL }) => !NORMS.includes(MODEL.RESNETS.NORM), ({ MODEL }) => MODEL.RESNETS.NORM],
+  ['MODEL.REGNETS.NORM', ({ MODEL }) => !NORMS.includes(MODEL.REGNETS.NORM), ({ MODEL }) => MODEL.REGNETS.NORM],
   [
     'MODEL.RESNETS.RES5_DILATION',
     ({ MODEL }) => ![1, 2].includes(MODEL.RESNETS.RES5_DILATION),

@@ -6,9 +6,9 @@ import type { SemanticLabels } from './annotations/semantic_map.js';
 import { transformAnnotation } from './annotations/transform_annotations.js';
 import type { DatasetRecord } from './coco/dataset_records.js';
 import { augment, type Augmentation, type RandomNumbers } from './transforms/augmentation.js';
-import { RandomCrop, type CropType } from './transforms/crop_augmentations.js';
+import { FixedSizeCrop, RandomCrop, type CropType } from './transforms/crop_augmentations.js';
 import { RandomFlip } from './transforms/flip_augmentation.js';
-import { ResizeShortestEdge } from './transforms/resize_augmentations.js';
+import { ResizeScale, ResizeShortestEdge } from './transforms/resize_augmentations.js';
 import type { Raster } from './transforms/transform.js';
 
 /** Options of {@link DatasetMapper}. */
@@ -33,7 +33,7 @@ export class DatasetMapper {
   constructor(readonly options: DatasetMapperOptions) {}
 
   /**
-   * Detectron2's augmentations for training: crop, resize, flip (section INPUT).
+   * Detectron2's augmentations for training: crop and resize, or large-scale jitter, then flip (section INPUT).
    * @param options `augmentations` go in the place of those; `boxesFromMasks` is then up to the caller
    */
   static fromConfig(
@@ -44,23 +44,11 @@ export class DatasetMapper {
     }: Partial<Pick<DatasetMapperOptions, 'augmentations' | 'keypointFlipIndices' | 'boxesFromMasks'>> = {},
   ): DatasetMapper {
     const { INPUT: input, MODEL: model } = cfg;
-    const augmentations: Augmentation[] = [];
-    if (input.CROP.ENABLED) {
-      if (input.CROP.SIZE.length !== 2)
-        throw new ConfigError(`INPUT.CROP.SIZE needs height and width, got [${input.CROP.SIZE.join(', ')}].`);
-      augmentations.push(new RandomCrop(input.CROP.TYPE as CropType, input.CROP.SIZE as [number, number]));
-    }
-    augmentations.push(
-      new ResizeShortestEdge({
-        shortEdge: input.MIN_SIZE_TRAIN,
-        maxSize: input.MAX_SIZE_TRAIN,
-        sampling: input.MIN_SIZE_TRAIN_SAMPLING as 'choice' | 'range',
-      }),
-    );
+    const augmentations = input.SCALE_JITTER.ENABLED ? scaleJitter(input) : cropAndResize(input);
     if (input.RANDOM_FLIP !== 'none') augmentations.push(new RandomFlip(input.RANDOM_FLIP as 'horizontal' | 'vertical'));
     return new DatasetMapper({
       augmentations: own ?? augmentations,
-      boxesFromMasks: own === undefined && input.CROP.ENABLED && model.MASK_ON,
+      boxesFromMasks: own === undefined && (input.CROP.ENABLED || input.SCALE_JITTER.ENABLED) && model.MASK_ON,
       ...(model.MASK_ON ? { masks: input.MASK_FORMAT as MaskFormat } : {}),
       ...(model.KEYPOINT_ON ? { keypoints: model.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS } : {}),
       ...options,
@@ -127,6 +115,32 @@ export class DatasetMapper {
       );
     }
   }
+}
+
+function cropAndResize(input: Config['INPUT']): Augmentation[] {
+  const resize = new ResizeShortestEdge({
+    shortEdge: input.MIN_SIZE_TRAIN,
+    maxSize: input.MAX_SIZE_TRAIN,
+    sampling: input.MIN_SIZE_TRAIN_SAMPLING as 'choice' | 'range',
+  });
+  if (!input.CROP.ENABLED) return [resize];
+  return [new RandomCrop(input.CROP.TYPE as CropType, pair('INPUT.CROP.SIZE', 'height and width', input.CROP.SIZE)), resize];
+}
+
+/** Large-scale jitter (Ghiasi et al. 2021), as Detectron2's new baselines train with. */
+function scaleJitter({ SCALE_JITTER: { SIZE, SCALES }, CROP }: Config['INPUT']): Augmentation[] {
+  if (CROP.ENABLED) throw new ConfigError('INPUT.SCALE_JITTER crops by itself; set INPUT.CROP.ENABLED to false.');
+  const [height, width] = pair('INPUT.SCALE_JITTER.SIZE', 'height and width', SIZE);
+  const [minScale, maxScale] = pair('INPUT.SCALE_JITTER.SCALES', 'the smallest and the largest scale', SCALES);
+  return [
+    new ResizeScale({ minScale, maxScale, targetHeight: height, targetWidth: width }),
+    new FixedSizeCrop({ height, width }),
+  ];
+}
+
+function pair(key: string, what: string, values: readonly number[]): [number, number] {
+  if (values.length !== 2) throw new ConfigError(`${key} needs ${what}, got [${values.join(', ')}].`);
+  return values as [number, number];
 }
 
 function cornersOf([x, y, width, height]: readonly number[]): number[] {

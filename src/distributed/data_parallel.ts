@@ -75,9 +75,8 @@ export class DataParallel implements StepSharing {
 
   /** Gives a model's norms of kind `SyncBN` the statistics of all processes' pictures. Before the first step. */
   synchronise(model: Module): void {
-    model.visit((module) => {
+    for (const module of model.modules())
       if (module instanceof BatchNorm) module.synchronise((sums) => this.communicator.sum(sums));
-    });
   }
 
   /** Batch norms that learn have statistics of the pictures of their own process: the running ones become the mean of all. */

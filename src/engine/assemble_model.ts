@@ -6,7 +6,9 @@ import { buildModel } from '../meta_arch/build_model.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { cocoKeypointNames } from '../model_zoo/coco_keypoints.js';
 import { cocoClassNames } from '../model_zoo/coco_classes.js';
+import { dataSetClassNames } from '../model_zoo/data_set_classes.js';
 import { semanticNames } from '../semantic/semantic_names.js';
+import { findsProposals, PROPOSAL_NAMES } from './box_proposals.js';
 
 /** A model with its weights, its config and its classes' names. */
 export interface LoadedModel {
@@ -39,9 +41,9 @@ export function assembleModel(checkpoint: Checkpoint, config: Config): LoadedMod
   }
 }
 
-/** Proposals have no class, a semantic model finds no objects. Else names from the weight file, else COCO's where the number fits, else numbers. */
+/** Proposals have no class, a semantic model finds no objects. Else names from the weight file, else those of Detectron2's data set that the config names, else COCO's where the number fits, else numbers. */
 function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[] {
-  if (config.MODEL.META_ARCHITECTURE === 'ProposalNetwork') return ['object'];
+  if (findsProposals(config)) return PROPOSAL_NAMES;
   if (config.MODEL.META_ARCHITECTURE === 'SemanticSegmentor') return [];
   const head = config.MODEL.META_ARCHITECTURE === 'RetinaNet' ? 'RETINANET' : 'ROI_HEADS';
   const numClasses = config.MODEL[head].NUM_CLASSES;
@@ -55,6 +57,8 @@ function classNamesOf(checkpoint: Checkpoint, config: Config): readonly string[]
     }
     return names.map(String);
   }
+  const known = dataSetClassNames(config.DATASETS.TRAIN[0]);
+  if (known?.length === numClasses) return known;
   if (numClasses === cocoClassNames.length) return cocoClassNames;
   if (numClasses === 1 && keypointNamesOf(checkpoint, config) === cocoKeypointNames) return ['person'];
   return Array.from({ length: numClasses }, (_, i) => `class ${i}`);

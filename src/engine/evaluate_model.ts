@@ -4,6 +4,7 @@ import type { Image } from '../data/image_io/pixel_formats.js';
 import { InferenceSampler } from '../data/samplers/sampler.js';
 import type { Communicator } from '../distributed/communicator.js';
 import type { Config } from '../config/index.js';
+import { proposalMetricNames, proposalPercentages } from '../evaluation/box_proposals.js';
 import { CocoEvaluator, metricNames } from '../evaluation/coco_evaluator.js';
 import type { IouType } from '../evaluation/evaluation_parameters.js';
 import {
@@ -18,6 +19,7 @@ import { postprocess } from '../meta_arch/postprocess.js';
 import { semanticNames } from '../semantic/semantic_names.js';
 import { instancesOf } from '../structures/detected_instances.js';
 import { Prediction } from '../structures/prediction.js';
+import { findsProposals, PROPOSAL_NAMES } from './box_proposals.js';
 import { pixelResults } from './pixel_results.js';
 import { type BatchPredictor, categoriesOfClasses, predictDataset } from './predict_dataset.js';
 import { networkInput } from './network_input.js';
@@ -32,7 +34,8 @@ export async function detect(
   const input = networkInput(image, config);
   const { instances, semantic, times } = await model.infer([input], { outputSizes: [[image.height, image.width]] });
   const found = postprocess(instances[0], [input.height, input.width], [image.height, image.width], config.MODEL.CONVENTIONS);
-  const objects = instancesOf(found, image, classNames, config.MODEL.CONVENTIONS, keypointNames);
+  const names = findsProposals(config) ? PROPOSAL_NAMES : classNames;
+  const objects = instancesOf(found, image, names, config.MODEL.CONVENTIONS, keypointNames);
   const pixels = pixelResults(semantic?.[0], objects, config, semanticClassNames);
   return new Prediction(objects, image, { decode: 0, resize: 0, ...times }, pixels);
 }
@@ -53,7 +56,7 @@ export interface EvaluateModelOptions {
 }
 
 /**
- * Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`, `panoptic_seg/PQ`, `sem_seg/mIoU`) of a model on a COCO data set. As in Detectron2, NaN stands for what
+ * Percentages by task and metric (`bbox/AP`, `segm/AP50`, `segm/AP-cat`, `panoptic_seg/PQ`, `sem_seg/mIoU`, `box_proposals/AR@1000`) of a model on a COCO data set. As in Detectron2, NaN stands for what
  * the data set has no objects of, and for everything where the model finds nothing at all.
  * Where several processes hold the same model each looks at its part of the pictures; all get the same percentages.
  */
@@ -73,32 +76,39 @@ export async function evaluateModel(
   const onPrediction = async (image: CocoDataset['images'][number], prediction: Prediction) => {
     await pixels?.add(image, prediction.pixels);
   };
-  const percentages = () => ({ ...percentagesOf(evaluator), ...(pixels ? pixelPercentages(pixels.evaluate()) : {}) });
   const predictor: BatchPredictor = {
     classNames: about.classNames,
+    config: about.config,
     predict: (files) => Promise.all(files.map(async (file) => detect(model, await readImage(file, { format: 'RGB' }), about))),
   };
-  const evaluator = new CocoEvaluator(
-    dataset,
-    tasks,
-    TEST.KEYPOINT_OKS_SIGMAS.length > 0 ? { keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS } : {},
-  );
+  const percentages = (found: readonly CocoResult[]): Record<string, number> => ({
+    ...(findsProposals(about.config) ? named('box_proposals', proposalPercentages(dataset, found)) : objects(found)),
+    ...(pixels ? pixelPercentages(pixels.evaluate()) : {}),
+  });
+  const objects = (found: readonly CocoResult[]): Record<string, number> => {
+    const sigmas = TEST.KEYPOINT_OKS_SIGMAS;
+    const evaluator = new CocoEvaluator(dataset, tasks, sigmas.length > 0 ? { keypointSigmas: sigmas } : {});
+    evaluator.add(found);
+    return percentagesOf(evaluator);
+  };
   if (processes && processes.size > 1) {
     // No process may give up alone: the others would wait for it.
     const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction, ...progress });
     const parts = processes.gatherToFirst(encode({ found, counts: pixels?.counts }));
     if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
+    const all: CocoResult[] = [];
     for (const [rank, bytes] of parts.entries()) {
       const part = decode(bytes) as { found: CocoResult[]; counts?: PixelCounts };
-      evaluator.add(part.found);
+      for (const row of part.found) all.push(row);
       if (rank > 0 && part.counts) pixels?.merge(part.counts);
     }
-    const numbers = percentages();
+    const numbers = percentages(all);
     processes.broadcast(encode(numbers));
     return numbers;
   }
-  evaluator.add(await predictDataset(predictor, dataset, images, { onPrediction, ...progress, ...(signal ? { signal } : {}) }));
-  return percentages();
+  return percentages(
+    await predictDataset(predictor, dataset, images, { onPrediction, ...progress, ...(signal ? { signal } : {}) }),
+  );
 }
 
 /** What the first process measures, for all: the others wait. */
@@ -115,6 +125,7 @@ export async function numbersOfFirst(
 export function evaluationNames(about: EvaluatedModel, categories: CocoDataset['categories'], truth?: PixelTruth): string[] {
   const { MODEL } = about.config;
   const named = (task: string, names: readonly string[]) => names.map((name) => `${task}/${name}`);
+  if (findsProposals(about.config)) return named('box_proposals', proposalMetricNames());
   const objects = tasksOf(MODEL).flatMap((task) => named(task, metricNames(task, categories)));
   if (!(truth?.panoptic || truth?.semantic) || !hasPixels(MODEL.META_ARCHITECTURE)) return objects;
   const quality = ['PQ', 'SQ', 'RQ'].flatMap((name) => [name, `${name}_th`, `${name}_st`]);
@@ -158,9 +169,10 @@ function pixelClasses({ config, classNames, semanticClassNames }: EvaluatedModel
 
 function percentagesOf(evaluator: CocoEvaluator): Record<string, number> {
   const { results } = evaluator.evaluate();
-  return Object.fromEntries(
-    Object.entries(results).flatMap(([task, values]) =>
-      Object.entries(values).map(([name, value]) => [`${task}/${name}`, value]),
-    ),
-  );
+  return Object.assign({}, ...Object.entries(results).map(([task, values]) => named(task, values))) as Record<string, number>;
+}
+
+/** The numbers of a task with its name before theirs. */
+function named(task: string, values: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${task}/${name}`, value]));
 }

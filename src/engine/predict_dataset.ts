@@ -1,14 +1,18 @@
 import { join } from 'node:path';
+import type { Config } from '../config/schema.js';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
 import { DatasetError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import { ownsBatch, type Shard } from '../sharding/shard.js';
 import type { Prediction } from '../structures/prediction.js';
+import { findsProposals, PROPOSAL_CATEGORY } from './box_proposals.js';
 
 /** What predicts: a `Predictor`, or a model in training. */
 export interface BatchPredictor {
   /** By class index. */
   readonly classNames: readonly string[];
+  /** The model's; where it finds regions of no class, rows get {@link PROPOSAL_CATEGORY}, whatever the categories of the data set. */
+  readonly config?: Pick<Config, 'MODEL'>;
   predict(files: readonly string[], options?: { signal?: AbortSignal }): Promise<Prediction[]>;
 }
 
@@ -57,7 +61,10 @@ export async function* predictImages(
   images: string,
   { batchSize: size = 1, onProgress, onPrediction, signal, shard, done: before }: PredictDatasetOptions = {},
 ): AsyncGenerator<ImageResults> {
-  const categoryIds = categoriesOfClasses(predictor.classNames, dataset.categories);
+  const categoryIds =
+    predictor.config && findsProposals(predictor.config)
+      ? [PROPOSAL_CATEGORY]
+      : categoriesOfClasses(predictor.classNames, dataset.categories);
   const batches = batchesOf(dataset.images, size, shard);
   const total = batches.reduce((sum, batch) => sum + batch.length, 0);
   let done = 0;

@@ -6,7 +6,8 @@ import type { CocoDataset } from '../data/coco/coco_types.js';
 import { datasetRecords } from '../data/coco/dataset_records.js';
 import { readCocoDataset } from '../data/coco/read_coco.js';
 import { writeCocoDataset } from '../data/coco/write_coco.js';
-import { DatasetError } from '../errors.js';
+import { ArgumentError, DatasetError } from '../errors.js';
+import { findsProposals } from './box_proposals.js';
 import { hasPixels } from './evaluate_model.js';
 import type { Hook } from './hooks/hook.js';
 import { anchorFit } from './recipe/anchor_fit.js';
@@ -43,6 +44,10 @@ export interface SanityResult {
 export async function sanityRun(options: TrainingRunOptions): Promise<SanityResult> {
   const { auto, epochs, augmentations, validation: _, ...rest } = options;
   const print = options.print ?? (() => {});
+  if (findsProposals(options.config))
+    throw new ArgumentError(
+      '--sanity judges by AP, which regions of no class do not have: MODEL.META_ARCHITECTURE is ProposalNetwork.',
+    );
   const folder = join(options.output, 'sanity');
   const config = structuredClone(options.config);
   scaleToProcesses(config);
@@ -92,6 +97,7 @@ function learnByHeart(config: Config, facts: DatasetFacts): void {
   Object.assign(INPUT, { RANDOM_FLIP: 'none', MIN_SIZE_TRAIN_SAMPLING: 'choice', MIN_SIZE_TRAIN: [short], MAX_SIZE_TRAIN: long });
   Object.assign(INPUT, { MIN_SIZE_TEST: short, MAX_SIZE_TEST: long });
   INPUT.CROP.ENABLED = false;
+  INPUT.SCALE_JITTER.ENABLED = false;
   config.DATALOADER.SAMPLER_TRAIN = 'TrainingSampler';
   Object.assign(config.SOLVER, {
     LR_SCHEDULER_NAME: 'WarmupMultiStepLR',

@@ -7,6 +7,7 @@ import { Random } from '../data/random.js';
 import { ConfigError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
+import { ImageOrders } from '../rpn/image_orders.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { detect, evaluateModel, evaluationNames, hasPixels, numbersOfFirst } from './evaluate_model.js';
 import { evaluationProgress } from './hooks/evaluation_progress.js';
@@ -16,7 +17,9 @@ import { PeriodicCheckpoint } from './hooks/periodic_checkpoint.js';
 import { PeriodicEvaluation } from './hooks/periodic_evaluation.js';
 import { PeriodicWriter } from './hooks/periodic_writer.js';
 import { VALIDATION, validationLosses } from './hooks/validation_loss.js';
+import { PreciseBatchNorm } from './hooks/precise_batch_norm.js';
 import { lossValues } from './loss_gradients.js';
+import { learningBatchNorms } from './population_statistics.js';
 import { type AboutModel, writeModelFile } from './training_checkpoint.js';
 import type { CocoFiles, TrainingRunOptions, ValidationFiles } from './training_run.js';
 import { ConsoleWriter } from './writers/console_writer.js';
@@ -29,13 +32,14 @@ const SHOWN_PICTURES = 4;
 
 /** The hooks of a run: those given, evaluation or keeping of the model, log, checkpoints, those that come last. */
 export function hooksOf(
-  { output, validation, processes, hooks = [], lastHooks = [], writers = [], logPeriod = 20 }: TrainingRunOptions,
+  options: TrainingRunOptions,
   about: AboutModel,
   model: MetaArchitecture,
   judged: CocoDataset | undefined,
   shown: readonly string[],
   print: (line: string) => void,
 ): Hook[] {
+  const { output, validation, processes, hooks = [], lastHooks = [], writers = [], logPeriod = 20 } = options;
   const { SOLVER, TEST } = about.config;
   const isFirst = (processes?.rank ?? 0) === 0;
   const keepModel = async () => {
@@ -61,8 +65,9 @@ export function hooksOf(
           onBest: keepModel,
         })
       : new KeepModel(SOLVER.CHECKPOINT_PERIOD, keepModel);
+  const precise = preciseBatchNorm(model, options, about, print);
   // The others compute and evaluate; the first alone writes and prints.
-  if (!isFirst) return [...hooks, keeping, ...lastHooks];
+  if (!isFirst) return [...hooks, ...precise, keeping, ...lastHooks];
   const saving = new PeriodicCheckpoint({
     folder: output,
     period: SOLVER.CHECKPOINT_PERIOD,
@@ -80,7 +85,7 @@ export function hooksOf(
   const all = [new ConsoleWriter(print), new JsonLinesWriter(metrics), new TensorBoardWriter(output), page, ...writers];
   // An evaluation takes long, and may fail: what was learnt until then is saved before.
   const ahead = keeping instanceof PeriodicEvaluation ? [saving.before(keeping)] : [];
-  return [...hooks, ...ahead, keeping, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
+  return [...hooks, ...ahead, ...precise, keeping, new PeriodicWriter(all, logPeriod), ...lastHooks, saving];
 }
 
 /** What `TEST.BEST_METRIC` names, or the model's main number. @throws ConfigError for a name that no evaluation will give */
@@ -112,6 +117,7 @@ function mainMetric(
     );
   }
   if (kind === 'PanopticFPN' && panoptic) return 'panoptic_seg/PQ';
+  if (kind === 'ProposalNetwork') return 'box_proposals/AR@1000';
   return KEYPOINT_ON ? 'keypoints/AP' : MASK_ON ? 'segm/AP' : 'bbox/AP';
 }
 
@@ -134,6 +140,44 @@ async function predictSome(model: MetaArchitecture, files: readonly string[], ab
   return pictures;
 }
 
+/** The hook that TEST.PRECISE_BN asks for; none where no batch norm learns. */
+function preciseBatchNorm(
+  model: MetaArchitecture,
+  { train, augmentations, processes }: TrainingRunOptions,
+  { config }: AboutModel,
+  print: (line: string) => void,
+): PreciseBatchNorm[] {
+  const { ENABLED, NUM_ITER } = config.TEST.PRECISE_BN;
+  if (!ENABLED) return [];
+  if (learningBatchNorms(model).length === 0) {
+    print('TEST.PRECISE_BN has no effect: the model has no batch norms that learn');
+    return [];
+  }
+  const perProcess = config.SOLVER.IMS_PER_BATCH / (processes?.size ?? 1);
+  const hook = new PreciseBatchNorm({
+    model,
+    period: config.TEST.EVAL_PERIOD,
+    random: new Random(config.SEED).fork(2),
+    order: (random) => new ImageOrders(random, (processes?.rank ?? 0) * perProcess),
+    async *batches(iteration) {
+      // Others than the run's own, the same whether it was resumed or not.
+      const seed = new Random(config.SEED).fork(3, iteration).uint32();
+      const loader = await trainSamplesFromConfig(config, {
+        ...train,
+        seed,
+        ...(augmentations ? { augmentations } : {}),
+        ...(processes ? { part: processes } : {}),
+      });
+      try {
+        for (let i = 0; i < NUM_ITER; i++) yield (await loader.next()).value as TrainingSample[];
+      } finally {
+        await loader.close();
+      }
+    },
+  });
+  return [hook];
+}
+
 /** Measures losses on some pictures of the validation set, unaugmented; nothing where the config asks for none. */
 function validationLoss(
   model: MetaArchitecture,
@@ -147,6 +191,7 @@ function validationLoss(
   const { MIN_SIZE_TEST, MAX_SIZE_TEST } = config.INPUT;
   Object.assign(plain.INPUT, { RANDOM_FLIP: 'none', MIN_SIZE_TRAIN: [MIN_SIZE_TEST], MAX_SIZE_TRAIN: MAX_SIZE_TEST });
   plain.INPUT.CROP.ENABLED = false;
+  plain.INPUT.SCALE_JITTER.ENABLED = false;
   plain.DATALOADER.SAMPLER_TRAIN = 'TrainingSampler';
   const random = new Random(config.SEED);
   return (signal) =>

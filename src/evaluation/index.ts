@@ -1,3 +1,5 @@
+export { proposalPercentages, proposalReport, proposalReportText } from './box_proposals.js';
+export type { ProposalReport } from './box_proposals.js';
 export { CocoEval } from './coco_eval.js';
 export type { ImageEvaluation } from './coco_eval.js';
 export { CocoEvaluator, taskResults } from './coco_evaluator.js';

@@ -22,6 +22,7 @@ export interface FpnOptions {
 const TOP_BLOCKS: Readonly<Record<string, FpnOptions['topBlock']>> = {
   build_resnet_fpn_backbone: 'maxpool',
   build_retinanet_resnet_fpn_backbone: 'p6p7',
+  build_regnet_fpn_backbone: 'maxpool',
 };
 
 /** Feature pyramid (Lin et al. 2017): lateral 1x1, nearest 2x upsampling from above, output 3x3, and what the top block adds. */

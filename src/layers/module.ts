@@ -76,7 +76,9 @@ export abstract class Module extends LayerBase {
 
   /** Creates a weight; one with a random initialisation is zero until a checkpoint or `initializeWeights` fills it. */
   protected parameter(name: string, kind: ModelParameter['kind'], layout: WeightLayout, init: WeightInit): LayerVariable {
-    const initial = initializers.constant({ value: init.kind === 'constant' ? init.value : 0 });
+    const value = init.kind === 'constant' ? init.value : 0;
+    // A constant is computed by a product with ones; zeros are only allocated, and most weights of a model wait for a checkpoint.
+    const initial = value === 0 ? initializers.zeros() : initializers.constant({ value });
     const holder = this.addWeight(name, [...layout.ours], 'float32', initial, undefined, kind !== 'buffer');
     this.ownWeights.push({ name, kind, layout, init, holder });
     return holder;
@@ -98,10 +100,9 @@ export abstract class Module extends LayerBase {
     return [...own, ...this.childModules.flatMap(([name, module]) => module.modelParameters(`${prefix}${name}.`))];
   }
 
-  /** Calls something with this module and all below it, depth first. */
-  visit(look: (module: Module) => void): void {
-    look(this);
-    for (const [, module] of this.childModules) module.visit(look);
+  /** This module and all below it, depth first. */
+  modules(): Module[] {
+    return [this, ...this.childModules.flatMap(([, module]) => module.modules())];
   }
 
   /** Folds frozen norms into the kernels, once, and gives their weights up: for inference only. */

@@ -70,11 +70,23 @@ export class FrozenBatchNorm extends RunningNorm {
   }
 }
 
+/** What a batch was normalised by. */
+export interface BatchStatistics {
+  /** [C] */
+  readonly mean: tf.Tensor1D;
+  /** [C], with Bessel's correction. */
+  readonly variance: tf.Tensor1D;
+  /** Over how many pixels. */
+  readonly pixels: number;
+}
+
 /**
  * Batch norm that trains (Detectron2's `BN` and `SyncBN`): by the statistics of the batch while gradients are recorded, which also move the running
  * ones (momentum 0.1), else, and where frozen, by the running ones, which the convolution folds.
  */
 export class BatchNorm extends RunningNorm {
+  /** Takes the statistics of every batch in the place of the running ones, while it is there; they are disposed of after it. */
+  collect: ((statistics: BatchStatistics) => void) | undefined;
   private exchange: SumsExchange | undefined;
 
   /** @param synchronised takes the statistics of all processes' pictures, once `synchronise` says how */
@@ -105,6 +117,7 @@ export class BatchNorm extends RunningNorm {
       const [weight, bias] = [tensorOf<tf.Tensor1D>(this.weight), tensorOf<tf.Tensor1D>(this.bias)];
       const { y, mean, variance } = batchNormTraining(x, weight, bias, EPSILON, residual, activation, this.exchange);
       withoutTape(() => {
+        if (this.collect) return this.collect({ mean, variance, pixels: x.size / x.shape[3] });
         for (const [running, now] of [
           [this.runningMean, mean],
           [this.runningVar, variance],
@@ -115,6 +128,12 @@ export class BatchNorm extends RunningNorm {
       });
       return y;
     });
+  }
+
+  /** Puts other statistics, each [C], in the place of the running ones. */
+  setStatistics(mean: tf.Tensor, variance: tf.Tensor): void {
+    (tensorOf(this.runningMean) as tf.Variable).assign(mean as tf.Tensor<tf.Rank>);
+    (tensorOf(this.runningVar) as tf.Variable).assign(variance as tf.Tensor<tf.Rank>);
   }
 }
 

@@ -56,7 +56,7 @@ export class MatterportRcnn extends GeneralizedRcnn {
         square.set(data.subarray(y * width * 3, (y + 1) * width * 3), ((top + y) * inputSize + left) * 3);
       return { data: square, height: inputSize, width: inputSize };
     });
-    const list = makeImageList(squares, pixelMean, pixelStd, SIZE_MULTIPLE);
+    const list = makeImageList(squares, pixelMean, pixelStd, { sizeDivisibility: SIZE_MULTIPLE });
     return { ...list, imageSizes: images.map(({ height, width }) => [height, width]) };
   }
 

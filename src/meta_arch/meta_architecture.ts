@@ -78,10 +78,11 @@ export abstract class MetaArchitecture extends Module implements TrainableModel 
     throw new Error(`${this.getClassName()} is not called with tensors alone; use infer().`);
   }
 
-  /** Normalises and pads a batch to the backbone's stride. */
+  /** Normalises and pads a batch as the backbone wants it. */
   preprocess(images: readonly InputImage[], { leastSize }: Pick<InferenceOptions, 'leastSize'> = {}): ImageList {
     const { backbone, pixelMean, pixelStd } = this.options;
-    return makeImageList(images, pixelMean, pixelStd, backbone.sizeDivisibility, leastSize);
+    const { sizeDivisibility, squareSize } = backbone;
+    return makeImageList(images, pixelMean, pixelStd, { sizeDivisibility, squareSize, ...(leastSize ? { leastSize } : {}) });
   }
 }
 

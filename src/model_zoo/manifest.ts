@@ -4,7 +4,7 @@ import { ZooError } from '../errors.js';
 import { nearestNames } from '../nearest_names.js';
 import { imageNetBackbones } from './backbones.js';
 
-/** Accuracy as Detectron2 publishes it, on COCO val2017, in percent. */
+/** Accuracy as Detectron2 publishes it, in percent; on COCO val2017 unless the model is for another data set. */
 export interface PublishedAccuracy {
   boxAp?: number;
   maskAp?: number;
@@ -19,6 +19,8 @@ export interface PublishedAccuracy {
 export interface ZooModel extends PublishedAccuracy {
   /** Name of the model and of its built-in configuration. */
   name: string;
+  /** What its classes and its accuracy are those of. */
+  dataset: string;
   /** Detectron2's number of the training run. */
   modelId: string;
   /** Where the weights lie. */
@@ -81,6 +83,35 @@ const TABLE: [string, string, PublishedAccuracy][] = [
     '139514519/model_final_cafdb1.pkl',
     { boxAp: 42.4, maskAp: 38.5, panopticQuality: 43 },
   ],
+  ...newBaselines('R_50', [
+    ['42047764/model_final_bb69de.pkl', 44.6, 40.3],
+    ['42047638/model_final_89a8d3.pkl', 46.3, 41.7],
+    ['42019571/model_final_14d201.pkl', 47.4, 42.5],
+  ]),
+  ...newBaselines('R_101', [
+    ['42025812/model_final_4f7b58.pkl', 46.4, 41.6],
+    ['42131867/model_final_0bb7ae.pkl', 48, 43.1],
+    ['42073830/model_final_f96b26.pkl', 48.9, 43.7],
+  ]),
+  ...newBaselines('regnetx_4gf_dds', [
+    ['42047771/model_final_b7fbab.pkl', 46, 41.3],
+    ['42132721/model_final_5d87c1.pkl', 48.1, 43.1],
+    ['42025447/model_final_f1362d.pkl', 48.6, 43.5],
+  ]),
+  ...newBaselines('regnety_4gf_dds', [
+    ['42047784/model_final_6ba57e.pkl', 46.1, 41.6],
+    ['42047642/model_final_27b9c1.pkl', 47.8, 43],
+    ['42045954/model_final_ef3a80.pkl', 48.2, 43.3],
+  ]),
+  ['LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x', '144219072/model_final_571f7c.pkl', { boxAp: 23.6, maskAp: 24.4 }],
+  ['LVISv0.5-InstanceSegmentation/mask_rcnn_R_101_FPN_1x', '144219035/model_final_824ab5.pkl', { boxAp: 25.6, maskAp: 25.9 }],
+  [
+    'LVISv0.5-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_1x',
+    '144219108/model_final_5e3439.pkl',
+    { boxAp: 26.7, maskAp: 27.1 },
+  ],
+  ['Cityscapes/mask_rcnn_R_50_FPN', '142423278/model_final_af9cf5.pkl', { maskAp: 36.5 }],
+  ['PascalVOC-Detection/faster_rcnn_R_50_C4', '142202221/model_final_b1acc2.pkl', { boxAp: 51.9 }],
   ['Misc/mask_rcnn_R_50_FPN_1x_dconv_c3-c5', '138602867/model_final_65c703.pkl', { boxAp: 41.5, maskAp: 37.5 }],
   ['Misc/cascade_mask_rcnn_R_50_FPN_1x', '138602847/model_final_e9d89b.pkl', { boxAp: 42.1, maskAp: 36.4 }],
   ['Misc/mask_rcnn_R_50_FPN_3x_dconv_c3-c5', '144998336/model_final_821d0b.pkl', { boxAp: 42.7, maskAp: 38.5 }],
@@ -96,11 +127,31 @@ const TABLE: [string, string, PublishedAccuracy][] = [
     { boxAp: 47.4, maskAp: 41.3, panopticQuality: 46.1 },
   ],
   ['Misc/cascade_mask_rcnn_X_152_32x8d_FPN_IN5k_gn_dconv', '18131413/model_0039999_e76410.pkl', { boxAp: 50.2, maskAp: 44 }],
+  ['Detectron1-Comparisons/faster_rcnn_R_50_FPN_noaug_1x', '137781054/model_final_7ab50c.pkl', { boxAp: 36.9 }],
+  ['Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x', '137781281/model_final_62ca52.pkl', { boxAp: 37.8, maskAp: 34.9 }],
+  ['Detectron1-Comparisons/keypoint_rcnn_R_50_FPN_1x', '137781195/model_final_cce136.pkl', { boxAp: 53.1, keypointAp: 64.2 }],
 ];
+
+/** The data sets other than COCO, by the folder that Detectron2 keeps their models in. */
+const DATA_SETS: Record<string, string> = {
+  'LVISv0.5-InstanceSegmentation': 'LVIS v0.5',
+  Cityscapes: 'Cityscapes',
+  'PascalVOC-Detection': 'PASCAL VOC 2007',
+};
+
+/** 100, 200 and 400 epochs of large-scale jitter: file, box AP, mask AP. */
+function newBaselines(backbone: string, runs: [string, number, number][]): [string, string, PublishedAccuracy][] {
+  return runs.map(([path, boxAp, maskAp], i) => [
+    `new_baselines/mask_rcnn_${backbone}_FPN_${100 * 2 ** i}ep_LSJ`,
+    path,
+    { boxAp, maskAp },
+  ]);
+}
 
 /** The published models, in Detectron2's order. */
 export const zooModels: readonly ZooModel[] = TABLE.map(([name, path, accuracy]) => ({
   name,
+  dataset: DATA_SETS[name.slice(0, name.indexOf('/'))] ?? 'COCO',
   modelId: path.slice(0, path.indexOf('/')),
   url: `${DETECTRON2_URL}${name}/${path}`,
   md5Prefix: path.slice(path.lastIndexOf('_') + 1, path.lastIndexOf('.')),

@@ -12,6 +12,8 @@ export interface KeypointBranchOptions {
   /** Keypoints of an object. */
   readonly count: number;
   readonly loss: KeypointLossOptions;
+  /** What a keypoint's score is: its softmax over the heatmap (Detectron2), or the heatmap's value itself (torchvision). */
+  readonly score: 'softmax' | 'logit';
 }
 
 /** From boxes to keypoint heatmaps. */
@@ -21,23 +23,26 @@ export class KeypointBranch {
   readonly count: number;
   readonly head: KeypointHead;
   readonly loss: KeypointLossOptions;
+  readonly score: KeypointBranchOptions['score'];
 
   constructor(private readonly options: KeypointBranchOptions) {
     this.size = 4 * options.pooler.options.outputSize;
     this.count = options.count;
     this.head = options.head;
     this.loss = options.loss;
+    this.score = options.score;
   }
 
   /** @returns undefined for models without keypoints */
   static fromConfig(cfg: Config, features: FeatureShapes): KeypointBranch | undefined {
-    const { KEYPOINT_ON, ROI_HEADS: heads, ROI_KEYPOINT_HEAD: keypoint } = cfg.MODEL;
+    const { CONVENTIONS, KEYPOINT_ON, ROI_HEADS: heads, ROI_KEYPOINT_HEAD: keypoint } = cfg.MODEL;
     if (!KEYPOINT_ON) return undefined;
     const perImage = keypoint.NUM_KEYPOINTS * heads.BATCH_SIZE_PER_IMAGE * heads.POSITIVE_FRACTION;
     return new KeypointBranch({
       pooler: RoiPooler.fromConfig(keypoint, heads.IN_FEATURES, features),
       head: KeypointHead.fromConfig(cfg, features[heads.IN_FEATURES[0]].channels),
       count: keypoint.NUM_KEYPOINTS,
+      score: CONVENTIONS === 'torchvision' ? 'logit' : 'softmax',
       loss: {
         weight: keypoint.LOSS_WEIGHT,
         normalizer: keypoint.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS ? 'visible' : perImage,

@@ -299,15 +299,16 @@ export abstract class RoiHeads extends Module {
 
   /** @param values of all images' heatmaps, then of the filling */
   private keypointsOf(detections: readonly Detections[], values: Float32Array, trace?: Trace): RawInstances['keypoints'][] {
-    const { count, size } = this.keypoint!;
+    const { count, size, score } = this.keypoint!;
+    const leftOut = score === 'softmax' ? 2 : 3;
     let at = 0;
     return detections.map(({ boxes, scores }, image) => {
       const own = values.subarray(at, (at += scores.length * size * size * count));
       if (trace && values.length > 0)
         traceHeatmaps(trace, `raw.${image}.pred_keypoint_heatmaps`, own, [scores.length, size, size, count]);
       const places = heatmapsToKeypoints(own, boxes, count, size);
-      // Without the logit, as Detectron2 gives them out.
-      return { count, values: places.filter((_, i) => i % 4 !== 2) };
+      // Of the two scores one, as the model's makers give them out.
+      return { count, values: places.filter((_, i) => i % 4 !== leftOut) };
     });
   }
 }

@@ -8,6 +8,7 @@ import { single } from '../layers/norm.js';
 import { upsampleBilinear } from '../layers/upsample_bilinear.js';
 import { pixelCrossEntropy } from '../losses/pixel_cross_entropy.js';
 import type { TrainingSample } from '../structures/training_sample.js';
+import { padLabels } from './pad_labels.js';
 
 export interface SemSegHeadOptions {
   readonly inFeatures: readonly string[];
@@ -125,10 +126,9 @@ export class SemSegHead extends Module {
    * @returns [N * H * W]
    * @throws ArgumentError for a picture without a semantic map, or a label that is no class
    */
-  paddedLabels(samples: readonly TrainingSample[], [height, width]: readonly [number, number]): Uint8Array {
+  paddedLabels(samples: readonly TrainingSample[], paddedSize: readonly [number, number]): Uint8Array {
     const { ignoreValue, numClasses } = this.options;
-    const labels = new Uint8Array(samples.length * height * width).fill(ignoreValue);
-    samples.forEach((sample, i) => {
+    const maps = samples.map((sample) => {
       if (!sample.semantic)
         throw new ArgumentError(
           `${sample.fileName} has no semantic map, and the model learns stuff. Name the folder of the maps, a PNG with a class per pixel each.`,
@@ -138,10 +138,9 @@ export class SemSegHead extends Module {
         throw new ArgumentError(
           `The semantic map of ${sample.fileName} has the label ${wrong}; expected 0 to ${numClasses - 1} (MODEL.SEM_SEG_HEAD.NUM_CLASSES) or ${ignoreValue} (IGNORE_VALUE).`,
         );
-      for (let y = 0; y < sample.height; y++)
-        labels.set(sample.semantic.subarray(y * sample.width, (y + 1) * sample.width), (i * height + y) * width);
+      return { data: sample.semantic, height: sample.height, width: sample.width };
     });
-    return labels;
+    return padLabels(maps, paddedSize, ignoreValue);
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -34,9 +34,27 @@ function labelsOf(logits: tf.Tensor4D, attributes: LabelAttributes): tf.Tensor1D
   if (tf.getKernel(SEMANTIC_LABELS, tf.getBackend()) !== undefined)
     return tf.engine().runKernel(SEMANTIC_LABELS, { logits }, attributes as unknown as tf.NamedAttrMap) as tf.Tensor1D;
   const { image, inputSize, outputSize } = attributes;
-  const own = tf.slice(logits, [image, 0, 0, 0], [1, inputSize[0], inputSize[1], logits.shape[3]]);
-  const resized = tf.image.resizeBilinear(own, [outputSize[0], outputSize[1]], false, true);
-  return tf.reshape(tf.argMax(resized, 3), [-1]);
+  return tf.reshape(tf.argMax(semanticScores(logits, image, inputSize, outputSize), 3), [-1]);
+}
+
+/**
+ * A picture's part of the logits, resized to the output (Detectron2's `sem_seg_postprocess`).
+ * @param logits     [N, H, W, K] at the padded input's resolution
+ * @param image      which of the N
+ * @param inputSize  (height, width) of the picture inside the padded input
+ * @param outputSize (height, width) of the result
+ * @returns          [1, height, width, K]
+ */
+export function semanticScores(
+  logits: tf.Tensor4D,
+  image: number,
+  inputSize: readonly [number, number],
+  outputSize: readonly [number, number],
+): tf.Tensor4D {
+  return tf.tidy(() => {
+    const own = tf.slice(logits, [image, 0, 0, 0], [1, inputSize[0], inputSize[1], logits.shape[3]]);
+    return tf.image.resizeBilinear(own, [outputSize[0], outputSize[1]], false, true);
+  });
 }
 
 /** Sizes by name, `own` those of the picture inside the padded input. */

@@ -1,11 +1,15 @@
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
 import { firstImages } from '../data/coco/first_images.js';
+import { findsProposals } from '../engine/box_proposals.js';
 import { batchesOf, type BatchPredictor, predictImages } from '../engine/predict_dataset.js';
 import { DatasetError } from '../errors.js';
 import { fingerprint, modelFingerprint } from './fingerprint.js';
 import { joinParts, listed } from './join_parts.js';
 import { PartWriter } from './part_file.js';
 import type { Shard } from './shard.js';
+
+/** What a part says of a model that finds regions of no class. */
+const PROPOSALS = 'proposals';
 
 export interface EvaluationPartOptions {
   /** Shared by all shards. */
@@ -33,7 +37,12 @@ export async function writeEvaluationPart(
   const part = await PartWriter.open<CocoResult[]>(folder, shard, {
     command: 'evaluate',
     images: chosen.images.length,
-    same: { 'data set': dataFingerprint(chosen), ...(await modelFingerprint(predictor)), 'batch size': batchSize },
+    same: {
+      'data set': dataFingerprint(chosen),
+      ...(await modelFingerprint(predictor)),
+      'batch size': batchSize,
+      ...(findsProposals(predictor.config) ? { finds: PROPOSALS } : {}),
+    },
   });
   try {
     const done = new Set(part.records.keys());
@@ -53,7 +62,7 @@ export async function writeEvaluationPart(
 export async function joinEvaluationParts(
   folder: string,
   dataset: CocoDataset,
-): Promise<{ dataset: CocoDataset; results: CocoResult[]; shards: number }> {
+): Promise<{ dataset: CocoDataset; results: CocoResult[]; proposals: boolean; shards: number }> {
   const { about, shards, records } = await joinParts<CocoResult[]>(folder);
   if (about.command !== 'evaluate')
     throw new DatasetError(`The parts in ${folder} are of maskrcnn ${about.command}: merge them without --json-file.`);
@@ -68,7 +77,8 @@ export async function joinEvaluationParts(
     throw new DatasetError(
       `${folder} lacks ${missing.length} of ${ids.length} images (image_id ${listed(missing)}): run the shards that were interrupted again.`,
     );
-  return { dataset: chosen, results: ids.flatMap((id) => records.get(id)!), shards };
+  const proposals = about.same['finds'] === PROPOSALS;
+  return { dataset: chosen, results: ids.flatMap((id) => records.get(id)!), proposals, shards };
 }
 
 /** Of what predictions depend on; annotations may be corrected in between. */

@@ -15,7 +15,10 @@ export interface Keypoint {
   /** Pixels of the picture; the middle of the first pixel is 0.5. */
   readonly x: number;
   readonly y: number;
-  /** From 0 on, larger is surer; comparable between objects of different sizes (Detectron2's `pred_keypoints[..., 2]`). */
+  /**
+   * From 0 on, larger is surer; comparable between objects of different sizes (Detectron2's `pred_keypoints[..., 2]`). Of torchvision's models
+   * the logit, from below 0 (its `keypoints_scores`).
+   */
   readonly score: number;
 }
 

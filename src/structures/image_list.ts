@@ -17,23 +17,37 @@ export interface ImageList {
   readonly imageSizes: [number, number][];
 }
 
+/** How large a batch is padded. */
+export interface PaddingOptions {
+  /** Height and width are rounded up to a multiple of this; 0 or 1: no rounding. */
+  readonly sizeDivisibility: number;
+  /** (height, width) that the batch has at least, before rounding. */
+  readonly leastSize?: readonly [number, number];
+  /** Height and width of the batch before rounding, whatever the pictures' sizes, which it must hold; 0: the largest picture's. */
+  readonly squareSize?: number;
+}
+
 /**
- * Normalises ((x - mean) / std, no division by 255), then pads with zeros to the batch's maximum rounded up to `sizeDivisibility`
+ * Normalises ((x - mean) / std, no division by 255), then pads with zeros to the batch's maximum, or a square, rounded up
  * (Detectron2's `preprocess_image` and `ImageList.from_tensors`).
- * @param sizeDivisibility 0 or 1: no rounding
- * @param leastSize        (height, width) that the batch has at least, before rounding
+ * @throws ArgumentError for no pictures, one with another number of values than its size says, or one that is larger than the square
  */
 export function makeImageList(
   images: readonly InputImage[],
   mean: readonly number[],
   std: readonly number[],
-  sizeDivisibility: number,
-  leastSize: readonly [number, number] = [0, 0],
+  { sizeDivisibility, leastSize = [0, 0], squareSize = 0 }: PaddingOptions,
 ): ImageList {
   if (images.length === 0) throw new ArgumentError('There are no images; expected at least one.');
   const round = (n: number): number => (sizeDivisibility > 1 ? Math.ceil(n / sizeDivisibility) * sizeDivisibility : n);
-  const height = round(Math.max(leastSize[0], ...images.map((image) => image.height)));
-  const width = round(Math.max(leastSize[1], ...images.map((image) => image.width)));
+  const largest = [Math.max(...images.map((image) => image.height)), Math.max(...images.map((image) => image.width))] as const;
+  if (squareSize > 0 && Math.max(...largest) > squareSize)
+    throw new ArgumentError(
+      `A picture of ${largest[0]}x${largest[1]} pixels (the largest height and width) does not fit the backbone's square of ${squareSize}; ` +
+        'lower INPUT.MAX_SIZE_TEST, or in training MAX_SIZE_TRAIN.',
+    );
+  const height = round(squareSize || Math.max(leastSize[0], largest[0]));
+  const width = round(squareSize || Math.max(leastSize[1], largest[1]));
   const values = new Float32Array(images.length * height * width * 3);
   const tables = mean.map((m, c) =>
     Float32Array.from({ length: 256 }, (_, v) => Math.fround(v - Math.fround(m)) / Math.fround(std[c])),

@@ -20,7 +20,7 @@ suite('maskrcnn info', () => {
       models: { name: string; supported: boolean; maskAp?: number }[];
       backbones: { name: string }[];
     };
-    expect(models).toHaveLength(44);
+    expect(models).toHaveLength(64);
     expect(backbones.map(({ name }) => name)).toContain('ImageNetPretrained/MSRA/R-50');
     expect(models.find(({ name }) => name === 'COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x')).toMatchObject({
       supported: true,

@@ -42,7 +42,7 @@ describe('getConfig', () => {
 
   it('knows all published models and says which run', () => {
     const names = publishedConfigNames();
-    expect(names).toHaveLength(46);
+    expect(names).toHaveLength(67);
     for (const name of names) expect(getConfig(name).VERSION).toBe(2);
     expect(unsupportedSettings(getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x'))).toEqual([]);
     expect(unsupportedSettings(getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', ['TEST.AUG.ENABLED=True']))).toEqual(

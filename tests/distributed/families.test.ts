@@ -20,6 +20,7 @@ const LOSSES: Record<string, string[]> = {
   keypoint: ['loss_cls', 'loss_keypoint', 'loss_rpn_loc'],
   keypoint_per_image: ['loss_keypoint'],
   panoptic: ['loss_sem_seg', 'loss_mask', 'loss_cls'],
+  proposals: ['loss_rpn_cls', 'loss_rpn_loc'],
   semantic: ['loss_sem_seg'],
   retinanet: ['loss_cls', 'loss_box_reg'],
   sync_batch_norm: ['loss_sem_seg', 'loss_mask', 'loss_cls'],

@@ -33,6 +33,7 @@ const FAMILIES: Record<string, string[]> = {
     'MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION=7',
   ],
   panoptic: ['MODEL.META_ARCHITECTURE=PanopticFPN', 'MODEL.PANOPTIC_FPN.INSTANCE_LOSS_WEIGHT=0.5', ...SEMANTIC],
+  proposals: ['MODEL.META_ARCHITECTURE=ProposalNetwork'],
   semantic: ['MODEL.META_ARCHITECTURE=SemanticSegmentor', ...SEMANTIC],
   retinanet: [
     'MODEL.META_ARCHITECTURE=RetinaNet',

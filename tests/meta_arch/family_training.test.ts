@@ -34,6 +34,25 @@ describe.skipIf(!folder)('a training step on wasm of', () => {
     },
   );
 
+  it("region proposals alone give the losses and the gradients of the head that Detectron2's Faster R-CNN of the same weights has", async () => {
+    const rpnOnly = ['MODEL.META_ARCHITECTURE=ProposalNetwork'];
+    const { model, samples, train } = await openTraining(`${folder}/models/04_faster_rcnn_R_50_FPN_3x`, rpnOnly);
+    const before = tf.memory().numTensors;
+    const { losses, gradients, metrics } = await lossGradients(model, samples, givenOrder);
+    expect(tf.memory().numTensors).toBe(before + gradients.size);
+    expect(Object.keys(losses).sort()).toEqual(['loss_rpn_cls', 'loss_rpn_loc']);
+    for (const [key, value] of Object.entries(losses)) expect(relative(value, train.losses[key]), key).toBeLessThan(1e-4);
+    expect(metrics['rpn/num_pos_anchors']).toBeGreaterThan(0);
+    // Nothing but the RPN's losses reaches its head; the trunk learns from the heads on regions too there.
+    const head = [...gradients].filter(([name]) => name.startsWith('proposal_generator.'));
+    expect(head).toHaveLength(6);
+    for (const [key, gradient] of head)
+      expect(relative(Math.hypot(...(await gradient.data())), train.grad_l2_norms_iter0[key]), key).toBeLessThan(1e-3);
+    expect([...gradients.keys()].some((name) => name.startsWith('backbone.bottom_up.res5'))).toBe(true);
+    tf.dispose([...gradients.values()]);
+    model.dispose();
+  });
+
   it('a cascade whose pictures have no objects trains the background alone', async () => {
     const { model, samples } = await openTraining(`${folder}/models/07_cascade_mask_rcnn_R_50_FPN_3x`);
     const none = { boxes: new Float32Array(0), classes: new Int32Array(0), masks: [] };

@@ -20,9 +20,10 @@ const FILE = 'dl.fbaipublicfiles.com/detectron2/COCO-InstanceSegmentation/mask_r
 
 describe('manifest', () => {
   it("holds Detectron2's published models with their configurations", () => {
-    expect(zooModels).toHaveLength(44);
+    expect(zooModels).toHaveLength(64);
     expect(zooModel(`${NAME}.yaml`)).toEqual({
       name: NAME,
+      dataset: 'COCO',
       modelId: '137849600',
       url: `https://${FILE}`,
       md5Prefix: 'f10217',

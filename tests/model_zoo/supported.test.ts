@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeAll, expect, it } from 'vitest';
 import { startBackend } from '../../src/backends/select.js';
 import { getConfig, publishedConfigNames, unsupportedSettings } from '../../src/config/index.js';
 import { ConfigError } from '../../src/errors.js';
@@ -19,6 +20,8 @@ const NARROW = [
 beforeAll(async () => {
   await startBackend('cpu');
 });
+// Tests that never wait would keep the runner's messages waiting.
+afterEach(() => setImmediate());
 
 it.each(publishedConfigNames())('%s is called supported exactly where it can be built', (name) => {
   const groups = getConfig(name).MODEL.RESNETS.NUM_GROUPS;

@@ -98,6 +98,31 @@ export function pastePlaces(box: ArrayLike<number>, size: number, height: number
   return places;
 }
 
+/**
+ * The samples themselves that {@link pasteMask} compares with its threshold (Detectron2's `paste_masks_in_image` with a negative threshold).
+ * @returns the crop as there, but with 255 times the probability of each pixel, rounded down
+ */
+export function pasteSoftMask(mask: Float32Array, size: number, box: ArrayLike<number>, height: number, width: number): MaskCrop {
+  const crop = reach(box, height, width);
+  const columns = crop.x1 - crop.x0;
+  const bitmap = new Uint8Array((crop.y1 - crop.y0) * columns);
+  if (columns === 0) return { ...crop, bitmap };
+  const horizontal = samplePositions(crop.x0, crop.x1, box[0], box[2], size);
+  const vertical = samplePositions(crop.y0, crop.y1, box[1], box[3], size);
+  const at = (row: number, column: number): number =>
+    row >= 0 && row < size && column >= 0 && column < size ? mask[row * size + column] : 0;
+  for (let y = 0, o = 0; y < vertical.cells.length; y++) {
+    const [upper, weight] = [vertical.cells[y] - 2, vertical.fractions[y]];
+    for (let x = 0; x < columns; x++, o++) {
+      const [left, share] = [horizontal.cells[x] - 2, horizontal.fractions[x]];
+      const above = at(upper, left) * (1 - share) + at(upper, left + 1) * share;
+      const below = at(upper + 1, left) * (1 - share) + at(upper + 1, left + 1) * share;
+      bitmap[o] = 255 * (above * (1 - weight) + below * weight);
+    }
+  }
+  return { ...crop, bitmap };
+}
+
 type Window = Omit<MaskCrop, 'bitmap'>;
 
 /** Detectron2 pastes into the box widened by one pixel on each side; without area there is nothing to sample. */

@@ -1,6 +1,6 @@
 import type { Rle } from '../../data/rle/rle.js';
 import { ArgumentError } from '../../errors.js';
-import { pasteMask, pasteMaskToRle, pastedMaskArea } from '../../ops/mask_paste/mask_paste.js';
+import { pasteMask, pasteMaskToRle, pastedMaskArea, pasteSoftMask } from '../../ops/mask_paste/mask_paste.js';
 import type { MaskCrop } from '../../ops/mask_paste/mask_paste.js';
 import { traceContours } from './contours.js';
 import type { Contour } from './contours.js';
@@ -48,7 +48,15 @@ export class InstanceMask {
 
   /** The whole image: [imageHeight, imageWidth] row-major, 0 or 1. */
   toBitmap(): Uint8Array {
-    const { x0, y0, x1, y1, bitmap } = this.crop();
+    return this.inImage(this.crop());
+  }
+
+  /** How probable each pixel of the whole image is: [imageHeight, imageWidth] row-major, 0 to 255, for edges that fade. */
+  toSoft(): Uint8Array {
+    return this.inImage(pasteSoftMask(this.probabilities, this.size, this.box, this.imageHeight, this.imageWidth));
+  }
+
+  private inImage({ x0, y0, x1, y1, bitmap }: MaskCrop): Uint8Array {
     const width = x1 - x0;
     const out = new Uint8Array(this.imageHeight * this.imageWidth);
     for (let y = y0; y < y1; y++) out.set(bitmap.subarray((y - y0) * width, (y - y0 + 1) * width), y * this.imageWidth + x0);

@@ -42,10 +42,13 @@ export interface TrainingCase {
   readonly train: TrainManifest;
 }
 
-/** @throws Unsupported for a model that cannot be trained yet */
-export async function openTraining(folder: string): Promise<TrainingCase> {
+/**
+ * @param overrides `KEY=VALUE` over the case's config: another model that the weights and the batch go with
+ * @throws Unsupported for a model that cannot be trained yet
+ */
+export async function openTraining(folder: string, overrides: readonly string[] = []): Promise<TrainingCase> {
   const { train } = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as { train: TrainManifest };
-  const cfg = getConfig(join(folder, train.config));
+  const cfg = getConfig(join(folder, train.config), overrides);
   const [untrainable] = untrainableSettings(cfg);
   if (untrainable) throw new Unsupported(`not trained yet: ${untrainable}`);
   const model = buildModel(cfg);

@@ -1,30 +1,43 @@
+import { padLabels } from '../../../src/semantic/pad_labels.js';
 import { makeImageList } from '../../../src/structures/image_list.js';
 import { toNchw, toNhwc } from '../layout.js';
-import { NOT_YET, Unsupported } from '../unsupported.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
-/** Padding of several pictures to one size. The project pads zeros, to a multiple of the stride only. */
+interface Padding {
+  size_divisibility?: number;
+  square_size?: number;
+}
+
+/**
+ * Padding of several pictures, or label maps, to one size. Ours takes bytes and the golden's values are floats: each of a float's four bytes goes
+ * through as a picture of its own.
+ */
 export const imageList: OpsAdapter = {
   purpose: 'both',
   async run(view: CaseView): Promise<Record<string, OpsOutput>> {
     const tensors = Object.keys(view.golden.inputs).map((n) => view.input(n));
-    if (view.golden.params['padding_constraints']) throw new Unsupported(`padding to a square is ${NOT_YET}`);
-    if (view.required<number>('pad_value') !== 0 || tensors.some((t) => t.shape.length !== 3))
-      throw new Unsupported(`padding of label maps is ${NOT_YET}`);
+    const padding = view.golden.params['padding_constraints'] as Padding | null | undefined;
+    const divisibility = padding?.size_divisibility ?? view.required<number>('size_divisibility');
+    const options = { sizeDivisibility: divisibility, squareSize: padding?.square_size ?? 0 };
+    const isMap = tensors.every((t) => t.shape.length === 2);
     const pictures = tensors.map((t) => {
-      const { shape, data } = toNhwc({ shape: [1, ...t.shape], data: t.data });
-      return { height: shape[1], width: shape[2], bytes: new Uint8Array(data.buffer) };
+      const { shape, data } = isMap
+        ? { shape: [1, ...t.shape, 1], data: Float32Array.from(t.data) }
+        : toNhwc({ shape: [1, ...t.shape], data: t.data });
+      return { height: shape[1]!, width: shape[2]!, bytes: new Uint8Array(data.buffer) };
     });
-    // Our list takes bytes, the golden's pictures are floats: each of a float's four bytes goes through as a picture of its own.
+    const blank = pictures.map(({ height, width }) => ({ height, width, data: new Uint8Array(height * width * 3) }));
+    const { shape, imageSizes } = makeImageList(blank, [0, 0, 0], [1, 1, 1], options);
+    const margin = new Uint8Array(Float32Array.of(view.required<number>('pad_value')).buffer);
     const planes = [0, 1, 2, 3].map((k) => {
       const images = pictures.map((p) => ({ ...p, data: p.bytes.filter((_, i) => i % 4 === k) }));
-      return makeImageList(images, [0, 0, 0], [1, 1, 1], view.required<number>('size_divisibility'));
+      if (isMap) return padLabels(images, [shape[1], shape[2]], margin[k]!);
+      return makeImageList(images, [0, 0, 0], [1, 1, 1], options).values;
     });
-    const bytes = new Uint8Array(planes[0].values.length * 4);
-    planes.forEach(({ values }, k) => values.forEach((v, i) => (bytes[i * 4 + k] = v)));
-    return {
-      tensor: toNchw({ shape: planes[0].shape, data: new Float32Array(bytes.buffer) }),
-      image_sizes: { value: planes[0].imageSizes },
-    };
+    const bytes = new Uint8Array(planes[0]!.length * 4);
+    planes.forEach((values, k) => values.forEach((v, i) => (bytes[i * 4 + k] = v)));
+    const data = new Float32Array(bytes.buffer);
+    const padded = isMap ? { shape: shape.slice(0, 3), data } : toNchw({ shape, data });
+    return { tensor: padded, image_sizes: { value: imageSizes } };
   },
 };

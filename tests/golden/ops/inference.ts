@@ -1,14 +1,20 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { postprocess } from '../../../src/meta_arch/postprocess.js';
 import { pasteMask } from '../../../src/ops/mask_paste/mask_paste.js';
 import { fastRcnnInference } from '../../../src/roi_heads/fast_rcnn_inference.js';
+import { combinePanoptic } from '../../../src/semantic/combine_panoptic.js';
+import { semanticScores } from '../../../src/semantic/semantic_labels.js';
 import { compareMask, type Line } from '../compare.js';
+import { toNchw, toNhwc } from '../layout.js';
 import { NOT_YET, Unsupported } from '../unsupported.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
-/** The choice of detections, and detections brought to the image's size. */
+/** The choice of detections; detections and semantic logits brought to the image's size; things and stuff in one map. */
 export const inference: OpsAdapter = {
   purpose: 'inference',
   async run(view: CaseView): Promise<Record<string, OpsOutput>> {
+    if (view.owns('logits')) return semantic(view);
+    if (view.owns('sem_seg')) return panoptic(view);
     if (view.owns('boxes')) return select(view);
     if (view.owns('pred_boxes')) return toImage(view);
     throw new Unsupported(NOT_YET);
@@ -52,6 +58,39 @@ function select(view: CaseView): Record<string, OpsOutput> {
     pred_classes: { shape: [count], data: found.classes },
     kept_rows: { shape: [count], data: found.rows },
   };
+}
+
+async function semantic(view: CaseView): Promise<Record<string, OpsOutput>> {
+  const { shape, data } = view.input('logits');
+  const logits = toNhwc({ shape: [1, ...shape], data });
+  const input = tf.tensor4d(logits.data, logits.shape as [number, number, number, number]);
+  const size: [number, number] = [view.required('output_height'), view.required('output_width')];
+  const resized = semanticScores(input, 0, view.required<[number, number]>('img_size'), size);
+  const out = toNchw({ shape: resized.shape, data: await resized.data() });
+  tf.dispose([input, resized]);
+  return { out: { shape: out.shape.slice(1), data: out.data } };
+}
+
+function panoptic(view: CaseView): Record<string, OpsOutput> {
+  const masks = view.input('pred_masks');
+  const [, height, width] = masks.shape as [number, number, number];
+  const classes = view.input('pred_classes').data;
+  const things = Array.from(view.float32('scores'), (score, i) => ({
+    score,
+    categoryId: Number(classes[i]),
+    bitmap: () => Uint8Array.from(Array.prototype.slice.call(masks.data, i * height * width, (i + 1) * height * width)),
+  }));
+  const { ids, segments } = combinePanoptic(things, Int32Array.from(view.input('sem_seg').data), height, width, {
+    overlapThreshold: view.required<number>('overlap_threshold'),
+    stuffAreaLimit: view.required<number>('stuff_area_thresh'),
+    scoreThreshold: view.required<number>('instances_score_thresh'),
+  });
+  const named = segments.map(({ id, isThing, categoryId, area, score, instanceIndex }) =>
+    isThing
+      ? { id, isthing: true, score, category_id: categoryId, instance_id: instanceIndex }
+      : { id, isthing: false, category_id: categoryId, area },
+  );
+  return { panoptic_seg: { shape: [height, width], data: ids }, segments_info: { value: named } };
 }
 
 function toImage(view: CaseView): Record<string, OpsOutput> {

@@ -1,15 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { FrozenBatchNorm, GroupNorm } from '../../../src/layers/norm.js';
+import { Tape } from '../../../src/autodiff/tape.js';
+import { BatchNorm, FrozenBatchNorm, GroupNorm } from '../../../src/layers/norm.js';
 import { toNchw, toNhwc } from '../layout.js';
-import { NOT_YET, Unsupported } from '../unsupported.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
-/** Frozen batch norm and group norm with their gradients. */
+/** Frozen batch norm and group norm with their gradients; batch norm that trains, and what it keeps of a batch. */
 export const norms: OpsAdapter = {
   purpose: 'both',
   async run(view: CaseView) {
     const outputs: Record<string, OpsOutput> = {};
-    if (view.golden.params['momentum'] !== undefined) throw new Unsupported(`batch norm that trains is ${NOT_YET}`);
+    if (view.golden.params['momentum'] !== undefined) return batchNorm(view);
     const groups = view.golden.params['groups'] as number | undefined;
     if (!view.owns('x')) {
       const channels = (view.output('weight') as { tensor: { shape: number[] } }).tensor.shape[0]!;
@@ -45,3 +45,20 @@ export const norms: OpsAdapter = {
     return outputs;
   },
 };
+
+/** One step by the statistics of the batch. */
+async function batchNorm(view: CaseView): Promise<Record<string, OpsOutput>> {
+  const x = toNhwc(view.input('x'));
+  const norm = new BatchNorm(x.shape[3]!);
+  const parameters = norm.modelParameters();
+  for (const p of parameters) if (view.owns(p.name)) p.set(view.float32(p.name));
+  const input = tf.tensor4d(x.data, x.shape as [number, number, number, number]);
+  const tape = new Tape();
+  const y = tape.record(() => norm.forward(input));
+  const outputs: Record<string, OpsOutput> = { y: toNchw({ shape: y.shape, data: await y.data() }) };
+  for (const p of parameters) if (view.wants(p.name)) outputs[p.name] = { shape: p.shape, data: await p.get() };
+  tape.dispose();
+  norm.dispose();
+  tf.dispose([input, y]);
+  return outputs;
+}

@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { pasteSoftMask } from '../../../src/ops/mask_paste/mask_paste.js';
 import { pasteMasks as paste, unpackMasks } from '../../../src/ops/mask_paste/paste_masks.js';
-import type { Line } from '../compare.js';
+import { compareTensor, type Line } from '../compare.js';
 import type { CaseView, OpsAdapter, OpsOutput } from './case_view.js';
 
-/** Bitmaps at a threshold, in full-image size. The soft form (threshold -1) is no part of the project: results are bitmaps. */
+/** Bitmaps at a threshold, and the samples that it is compared with, in full-image size. */
 export const pasteMasks: OpsAdapter = {
   purpose: 'inference',
   async run(view: CaseView): Promise<Record<string, OpsOutput>> {
@@ -13,15 +14,32 @@ export const pasteMasks: OpsAdapter = {
     const masks = view.input('masks');
     const boxes = view.float32('boxes');
     const [count, size] = [masks.shape[0]!, masks.shape[1]!];
-    const tensor = tf.tensor3d(Float32Array.from(masks.data), [count, size, size]);
+    const values = Float32Array.from(masks.data);
+    const tensor = tf.tensor3d(values, [count, size, size]);
     const words = paste(tensor, boxes, height, width, view.required<number>('threshold'));
     const out = unpackMasks(words.size === 0 ? new Float32Array(0) : await words.data<'float32'>(), height, width);
     tf.dispose([tensor, words]);
-    return { masks: { shape: [count, height, width], data: out } };
+    const shape = [count, height, width];
+    if (!view.wants('soft')) return { masks: { shape, data: out } };
+    const soft = new Uint8Array(count * height * width);
+    for (let i = 0; i < count; i++) {
+      const mask = values.subarray(i * size * size, (i + 1) * size * size);
+      const fading = pasteSoftMask(mask, size, boxes.subarray(i * 4, i * 4 + 4), height, width);
+      const cropWidth = fading.x1 - fading.x0;
+      for (let y = fading.y0; y < fading.y1; y++) {
+        const row = fading.bitmap.subarray((y - fading.y0) * cropWidth, (y - fading.y0 + 1) * cropWidth);
+        soft.set(row, (i * height + y) * width + fading.x0);
+      }
+    }
+    return { masks: { shape, data: out }, soft: { shape, data: soft } };
   },
 
-  /** Pixels whose soft value lies next to the threshold may differ; the other outputs are compared as usual. */
+  /** Pixels whose soft value lies next to the threshold may differ, and soft values by one; the other outputs are compared as usual. */
   compare(view: CaseView, where: { case: string; name: string }, actual: OpsOutput): Line | undefined {
+    if (where.name === 'soft' && !('value' in actual)) {
+      const golden = view.output('soft');
+      return 'tensor' in golden ? compareTensor(where, actual, golden.tensor, { abs: 1 }) : undefined;
+    }
     if (where.name !== 'masks' || 'value' in actual || !view.wants('soft')) return undefined;
     const expected = view.output('masks');
     const soft = view.output('soft');

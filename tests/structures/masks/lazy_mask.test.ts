@@ -18,6 +18,13 @@ describe('InstanceMask', () => {
     expect(mask.area()).toBe(8);
   });
 
+  it('gives the probability of each pixel, of 255', () => {
+    // One cell of 0.5 over 2 x 2 pixels: their centres lie a quarter of a cell from its centre, and beyond it is nothing.
+    const soft = new InstanceMask(Float32Array.of(0.5), [1, 1, 3, 3], 4, 4).toSoft();
+    const edge = Math.floor(255 * 0.5 * 0.75 ** 2);
+    expect([...soft]).toEqual([...[7, 23, 23, 7], ...[23, edge, edge, 23], ...[23, edge, edge, 23], ...[7, 23, 23, 7]]);
+  });
+
   it('gives outlines in image pixels', () => {
     const [outer, hole] = ring().polygons();
     expect(outer).toEqual({ points: [2, 1, 5, 1, 5, 4, 2, 4], hole: false });
