@@ -2,6 +2,8 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenFolder } from '../golden_folder.js';
 import { CHOICES } from '../rpn/proposal_problems.js';
+import { KERNEL_NAMES } from '../ops/kernel_problems/index.js';
+import { OP_NAMES } from '../ops/memory_problems.js';
 import { PROBLEMS } from '../ops/roi_align/problems.js';
 import { launchChromium, noChromium, openPage } from './chromium.js';
 import { differences } from './golden_case.js';
@@ -99,7 +101,7 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
       await page.context().close();
     });
 
-    it.skipIf(!goldenFolder()).each(['roi_align', 'roi_pooler', 'batched_nms'])(
+    it.skipIf(!goldenFolder()).each(['roi_align', 'roi_pooler', 'batched_nms', 'rotated', 'deform_conv'])(
       'gives the recorded numbers of %s',
       async (operation) => {
         const { page, problems } = await openPage(browser, site.url);
@@ -203,6 +205,20 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
     });
   });
 
+  describe.each(['webgl', 'webgpu'] as const)('every kernel of the table on %s', (device) => {
+    it('has the values and the gradients of its definition, which repeat bit by bit', async () => {
+      const { page, problems } = await openPage(await launch(device), site.url);
+      const { asked, wrong } = await page.evaluate(async (device) => {
+        await window.api.startBackend(device);
+        return window.api.wrongKernels();
+      }, device);
+      expect(asked).toBe(KERNEL_NAMES.length);
+      expect(wrong).toEqual({});
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+  });
+
   describe.each(['webgl', 'webgpu'] as const)('memory on %s', (device) => {
     it('is after 100 runs of every op what it was before', async () => {
       const { page, problems } = await openPage(await launch(device), site.url);
@@ -210,9 +226,7 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
         await window.api.startBackend(device);
         return window.api.heldAfterRuns();
       }, device);
-      const everywhere = ['multilevelRoiAlign', 'refineRegions', 'groupedConv2d', 'dilatedConv2d', 'groupNorm'];
-      const more = ['selectProposals', ...(device === 'webgpu' ? ['rotatedRoiAlign', 'deformConv2d'] : [])];
-      expect(ran).toEqual(expect.arrayContaining([...everywhere, ...more, 'upsampleBilinear', 'upsampleNearest2x']));
+      expect(ran).toEqual(OP_NAMES);
       expect(differences).toEqual([]);
       expect(problems).toEqual([]);
       await page.context().close();
