@@ -103,10 +103,9 @@ export async function compareWithLoops(channels: number, samplingRatio: number, 
   const backward: number[] = [];
   for (const deterministic of [false, true]) {
     tf.env().set('MASKRCNN_DETERMINISTIC', deterministic);
-    // With a fixed sampling ratio the host, and webgpu where it repeats, add term by term, as torchvision does; that sum is farther from the exact one
+    // With a fixed sampling ratio the host, and a GPU where it repeats, add term by term, as torchvision does; that sum is farther from the exact one
     // than what is asked for here.
-    const backend = tf.getBackend();
-    const inOrder = samplingRatio > 0 && (!backend.startsWith('webg') || (backend === 'webgpu' && deterministic));
+    const inOrder = samplingRatio > 0 && (!tf.getBackend().startsWith('webg') || deterministic);
     const expected = roiAlignGradReference(dy, shapes, rois, levels, o, inOrder ? 'float32' : 'none');
     const gradients = tf.grads((...x: tf.Tensor[]) => multilevelRoiAlign(x as tf.Tensor4D[], regions, levels, o))(
       features,
