@@ -86,17 +86,19 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
           await window.api.startBackend(device);
           const rows = [];
           for (const [channels, ratio, aligned] of table) rows.push(await window.api.compareWithLoops(channels, ratio, aligned));
-          return { rows, many: await window.api.compareManyMaps() };
+          return { rows, many: await window.api.compareManyMaps(), nothing: await window.api.poolNothing() };
         },
         [device, PROBLEMS] as const,
       );
-      rows.rows.forEach(({ shape, newTensors, forward, backward }, i) => {
+      rows.rows.forEach(({ shape, newTensors, forward, backward, repeats }, i) => {
         expect(shape).toEqual([68, 7, 5, PROBLEMS[i][0]]);
         expect(newTensors).toBe(1);
         expect(forward).toBeLessThan(1e-6);
         expect(Math.max(...backward)).toBeLessThan(2e-5);
+        expect(repeats).toBe(true);
       });
       expect(rows.many).toBeLessThan(1e-6);
+      expect(rows.nothing).toEqual({ shape: [0, 7, 7, 8], gradient: 0 });
       expect(problems).toEqual([]);
       await page.context().close();
     });

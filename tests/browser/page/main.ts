@@ -10,7 +10,7 @@ import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { rotated } from '../../golden/ops/rotated.js';
 import { runCase } from '../../golden/ops/run_case.js';
 import { KERNEL_NAMES, kernelDifferences } from '../../ops/kernel_problems/index.js';
-import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { compareDeviceRegions, compareManyMaps, compareWithLoops, poolNothing } from '../../ops/roi_align/problems.js';
 import { compareChoice } from '../../rpn/proposal_problems.js';
 import { readBacks } from '../../../src/ops/read_back.js';
 import { heldAround, OP_NAMES } from '../../ops/memory_problems.js';
@@ -124,6 +124,7 @@ const api = {
   goldenOps,
   held,
   heldAfterRuns,
+  poolNothing,
   poolOnce,
   wrongKernels,
 };

@@ -10,7 +10,7 @@ import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
 import { maxDifference } from '../max_difference.js';
 import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
-import { compareManyMaps, compareWithLoops, noise, PROBLEMS, problem } from './problems.js';
+import { compareManyMaps, compareWithLoops, noise, poolNothing, PROBLEMS, problem } from './problems.js';
 
 type Shape4 = [number, number, number, number];
 
@@ -23,11 +23,12 @@ describe.each(devices)('RoIAlign on %s', (device) => {
   it.each(PROBLEMS)(
     'equals the plain loops: %i channels, sampling ratio %i, aligned %s',
     async (channels, samplingRatio, aligned) => {
-      const { shape, newTensors, forward, backward } = await compareWithLoops(channels, samplingRatio, aligned);
+      const { shape, newTensors, forward, backward, repeats } = await compareWithLoops(channels, samplingRatio, aligned);
       expect(shape).toEqual([68, 7, 5, channels]);
       expect(newTensors).toBe(1);
       expect(forward).toBeLessThan(1e-6);
       expect(Math.max(...backward)).toBeLessThan(2e-5);
+      expect(repeats).toBe(true);
     },
   );
 
@@ -165,15 +166,7 @@ describe.each(devices)('RoIAlign on %s', (device) => {
   });
 
   it('takes no regions, forward and backward', async () => {
-    const x = tf.ones([2, 6, 6, 8]) as tf.Tensor4D;
-    const rois = tf.tensor2d(new Float32Array(0), [0, 5]);
-    const o = { outputSize: [7, 7] as [number, number], spatialScale: 0.25, samplingRatio: 0, aligned: true };
-    const out = roiAlign(x, rois, o);
-    expect(out.shape).toEqual([0, 7, 7, 8]);
-    const dx = tf.grad((v: tf.Tensor) => roiAlign(v as tf.Tensor4D, rois, o))(x, tf.tensor(new Float32Array(0), [0, 7, 7, 8]));
-    expect(dx.shape).toEqual(x.shape);
-    expect(maxDifference(await dx.data(), new Float32Array(x.size))).toBe(0);
-    tf.dispose([x, rois, out, dx]);
+    expect(await poolNothing()).toEqual({ shape: [0, 7, 7, 8], gradient: 0 });
   });
 
   it('leaves no tensors behind and repeats bit by bit', async () => {
