@@ -6,6 +6,8 @@ interface Health {
   lost?: string;
   /** The first error since the last check. */
   error?: string;
+  /** Settles when `lost` is set. */
+  gone?: Promise<void>;
 }
 
 /** The parts of a GPUDevice that are watched. */
@@ -25,13 +27,22 @@ export function watchDevice(backend: object, device: WatchedDevice): void {
   if (watched.has(backend)) return;
   const health: Health = {};
   watched.set(backend, health);
-  void device.lost.then(({ reason, message }) => {
+  health.gone = device.lost.then(({ reason, message }) => {
     health.lost = `${reason ?? 'unknown'}: ${message || 'no message'}`;
   });
   device.addEventListener('uncapturederror', (event) => {
     event.preventDefault?.();
     health.error ??= event.error.message.trim().split('\n')[0];
   });
+}
+
+/** Longest wait for a device's last words, in milliseconds. */
+const LAST_WORDS = 1000;
+
+/** After a read that failed: a device that goes away ends its reads a moment before it says that it is lost. */
+export async function hearLastWords(backend: object): Promise<void> {
+  const gone = watched.get(backend)?.gone;
+  if (gone) await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, LAST_WORDS))]);
 }
 
 /** Whether the backend's device is gone. */

@@ -2,9 +2,7 @@ import type { BackendInfo, Device } from '../backends/device.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import type { LoadedModel } from '../engine/assemble_model.js';
 import { PredictorCore, type PredictOptions } from '../engine/predictor_core.js';
-import type { Inference } from '../meta_arch/meta_architecture.js';
 import type { Instance, PixelResults, StageMilliseconds } from '../structures/detected_instances.js';
-import type { InputImage } from '../structures/image_list.js';
 import { ContextLoss } from './devices/context_loss.js';
 import { type DeviceStarters, startBackend } from './devices/start_device.js';
 import { type ImageInput, readInput } from './image_input.js';
@@ -71,7 +69,7 @@ export class Predictor extends PredictorCore<ImageInput, Prediction> {
     return new Prediction(instances, image, times, pixels);
   }
 
-  protected override infer(images: readonly InputImage[], options: PredictOptions): Promise<Inference> {
-    return this.loss.guard(() => super.infer(images, options));
+  protected override onDevice<T>(work: () => Promise<T>): Promise<T> {
+    return this.loss.guard(() => super.onDevice(work));
   }
 }

@@ -4,9 +4,10 @@ import type { LoadReport } from '../checkpoint/load.js';
 import type { Config } from '../config/schema.js';
 import type { Image } from '../data/image_io/pixel_formats.js';
 import { compilesPrograms } from '../backends/compiled_programs.js';
+import { checkDevice } from '../backends/gpu_health.js';
 import { BackendError, ConfigError } from '../errors.js';
 import { GeneralizedRcnn } from '../meta_arch/generalized_rcnn.js';
-import type { Inference, InferenceOptions, MetaArchitecture } from '../meta_arch/meta_architecture.js';
+import type { InferenceOptions, MetaArchitecture } from '../meta_arch/meta_architecture.js';
 import { postprocess, scaleInstances } from '../meta_arch/postprocess.js';
 import { type Instance, instancesOf, type PixelResults, type StageMilliseconds } from '../structures/detected_instances.js';
 import type { InputImage } from '../structures/image_list.js';
@@ -90,7 +91,9 @@ export abstract class PredictorCore<I, R> {
     const detections = givenDetections(given, image, resized, this.classNames);
     const prepared = performance.now();
     const signal = options.signal ? { signal: options.signal } : {};
-    const { instances, times } = await model.inferGiven([resized], [detections], { ...this.padded(resized), ...signal });
+    const { instances, times } = await this.onDevice(() =>
+      model.inferGiven([resized], [detections], { ...this.padded(resized), ...signal }),
+    );
     const { CONVENTIONS } = this.config.MODEL;
     // To the picture's frame by the caller's own numbers: nothing may be clipped or rounded.
     const moved = scaleInstances(instances[0], resized, image);
@@ -105,7 +108,16 @@ export abstract class PredictorCore<I, R> {
     this.assertUsable();
     const image = await this.read(input, options);
     options.signal?.throwIfAborted();
-    return imageFeatures(this.model, networkInput(image, this.config), [image.height, image.width]);
+    let found: ImageFeatures | undefined;
+    try {
+      return await this.onDevice(() => {
+        found = imageFeatures(this.model, networkInput(image, this.config), [image.height, image.width]);
+        return Promise.resolve(found);
+      });
+    } catch (error) {
+      found?.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -122,7 +134,7 @@ export abstract class PredictorCore<I, R> {
     }
     for (const [height, width] of buckets) {
       const image = { data: new Uint8Array(height * width * 3), height, width };
-      await this.infer([image], { warmUp: true });
+      await this.onDevice(() => this.model.infer([image], { warmUp: true }));
     }
   }
 
@@ -138,11 +150,18 @@ export abstract class PredictorCore<I, R> {
   }
 
   /**
-   * Runs the device's part; subclasses may watch over it.
+   * Runs the device's part of whatever a predictor does; subclasses may watch over it.
    * @internal
    */
-  protected async infer(images: readonly InputImage[], options: InferenceOptions): Promise<Inference> {
-    return this.model.infer(images, options);
+  protected async onDevice<T>(work: () => Promise<T>): Promise<T> {
+    checkDevice(tf.backend());
+    try {
+      return await work();
+    } catch (error) {
+      // What fails on a device that is gone says less than the device's own last words.
+      checkDevice(tf.backend());
+      throw error;
+    }
   }
 
   /** The sizes that inputs are padded to; none where that saves nothing. */
@@ -165,12 +184,13 @@ export abstract class PredictorCore<I, R> {
     if (this.config.TEST.AUG.ENABLED && !warmUp) return this.predictAugmented(images, options, decoded - start);
     const largest = (side: 'height' | 'width'): number => Math.max(...resized.map((image) => image[side]));
     const leastSize = bucketFor(this.buckets(), largest('height'), largest('width'));
-    const { instances, semantic, times } = await this.infer(resized, {
+    const inference: InferenceOptions = {
       warmUp,
       ...(leastSize ? { leastSize } : {}),
       outputSizes: images.map(({ height, width }) => [height, width] as const),
       ...(options.signal ? { signal: options.signal } : {}),
-    });
+    };
+    const { instances, semantic, times } = await this.onDevice(() => this.model.infer(resized, inference));
     const stages: StageMilliseconds = { decode: decoded - start, resize: prepared - decoded, ...times };
     return images.map((image, i) => {
       const { CONVENTIONS } = this.config.MODEL;
@@ -185,10 +205,10 @@ export abstract class PredictorCore<I, R> {
     const results: R[] = [];
     for (const image of images) {
       const start = performance.now();
-      const { instances, times } = await inferAugmented(this.twoStage('TEST.AUG'), image, this.config, (input) => ({
-        ...this.padded(input),
-        ...(signal ? { signal } : {}),
-      }));
+      const model = this.twoStage('TEST.AUG');
+      const { instances, times } = await this.onDevice(() =>
+        inferAugmented(model, image, this.config, (input) => ({ ...this.padded(input), ...(signal ? { signal } : {}) })),
+      );
       const { preprocess, proposals, heads } = times;
       const resize = Math.max(0, performance.now() - start - preprocess - proposals - heads);
       const objects = instancesOf(instances, image, this.classNames, this.config.MODEL.CONVENTIONS, this.keypointNames);

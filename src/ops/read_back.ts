@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkDevice } from '../backends/gpu_health.js';
+import { checkDevice, hearLastWords } from '../backends/gpu_health.js';
 import { joinValues } from './join_values.js';
 
 /** How often values came back from the device since the start: what a test counts, for on a GPU each one stalls the queue. */
@@ -24,6 +24,7 @@ export async function readBack(tensor: tf.Tensor): Promise<Float32Array> {
     values = (IN_PROCESS.has(tf.getBackend()) ? tensor.dataSync() : await tensor.data()) as Float32Array;
   } catch (error) {
     // A mapping that fails because the device went away says less than the device's own last words.
+    await hearLastWords(backend);
     checkDevice(backend);
     throw error;
   }

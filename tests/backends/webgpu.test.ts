@@ -78,6 +78,16 @@ describe.skipIf(!here)(`webgpu in Node${reason}`, () => {
     expect(await triple()).toEqual([3]);
   });
 
+  it('says that the device was lost while values were on their way', async () => {
+    await startBackend('webgpu');
+    expect(await triple()).toEqual([3]);
+    const reading = triple();
+    device().destroy();
+    await expect(reading).rejects.toThrow(/device webgpu: the GPU device was lost.*load a new one/);
+    await startBackend('webgpu');
+    expect(await triple()).toEqual([3]);
+  });
+
   it('says that no adapter answers', async () => {
     await startBackend('webgpu');
     const lost = device();

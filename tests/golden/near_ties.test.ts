@@ -24,6 +24,24 @@ describe('alignNearTies', () => {
     expect(Array.from(ours.get('cls_logits')!.data)).toEqual([1, 2, 5, 6, 3, 4]);
   });
 
+  it('exchanges them among rows that a GPU filled up, and in the stages of a cascade', () => {
+    const ours = traced([0, 0, 4, 4, 1, 1, 2, 2, 5, 5, 9, 9], [2, 1.00002, 1.00001]);
+    ours.set('cls_logits', { shape: [5, 1], data: [1, 2, 3, 4, 5] });
+    ours.set('cls_logits.1', { shape: [3, 1], data: [1, 2, 3] });
+    alignNearTies(ours, [golden]);
+    expect(Array.from(ours.get('cls_logits')!.data)).toEqual([1, 3, 2, 4, 5]);
+    expect(Array.from(ours.get('cls_logits.1')!.data)).toEqual([1, 3, 2]);
+  });
+
+  it('keeps images apart that a GPU filled up to the same number', () => {
+    const ours = traced([0, 0, 4, 4, 5, 5, 9, 9, 1, 1, 2, 2], [2, 1.00001, 1]);
+    ours.set('proposals.1.boxes', { shape: [3, 4], data: [0, 0, 4, 4, 1, 1, 2, 2, 5, 5, 9, 9] });
+    ours.set('proposals.1.objectness_logits', { shape: [3], data: [2, 1.00002, 1.00001] });
+    ours.set('cls_logits', { shape: [8, 1], data: [1, 2, 3, 0, 4, 5, 6, 0] });
+    expect(alignNearTies(ours, [golden, golden])).toContain('1:2');
+    expect(Array.from(ours.get('cls_logits')!.data)).toEqual([1, 2, 3, 0, 4, 6, 5, 0]);
+  });
+
   it('leaves rows alone whose logits differ by more: the comparison then fails as it must', () => {
     const boxes = [5, 5, 9, 9, 0, 0, 4, 4, 1, 1, 2, 2];
     const ours = traced(boxes, [2, 1, 1]);

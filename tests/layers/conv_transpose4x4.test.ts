@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-layers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConvTranspose4x4 } from '../../src/layers/conv_transpose4x4.js';
-import { useDevice } from '../ops/devices.js';
+import { devices, useDevice } from '../ops/devices.js';
 
 /** PyTorch's definition: output pixel 2 i - 1 + k gets input pixel i times weight (in, out, k). */
 function expected(x: readonly number[], weight: Float32Array, [h, w]: [number, number], channels: [number, number]): number[] {
@@ -21,7 +20,7 @@ function expected(x: readonly number[], weight: Float32Array, [h, w]: [number, n
   return y;
 }
 
-describe.each(['cpu', 'wasm'] as const)('ConvTranspose4x4 on %s', (device) => {
+describe.each(devices)('ConvTranspose4x4 on %s', (device) => {
   let layer: ConvTranspose4x4;
   const weight = Float32Array.from({ length: 2 * 3 * 16 }, (_, i) => (((i * 37) % 11) - 5) / 8);
   const x = Array.from({ length: 2 * 3 * 2 }, (_, i) => (((i * 5) % 7) - 3) / 4);

@@ -7,6 +7,7 @@ import { upsampleBilinear } from '../../src/layers/upsample_bilinear.js';
 import { upsampleNearest2x } from '../../src/layers/upsample_nearest.js';
 import { DEFORM_COLUMNS } from '../../src/ops/deform_conv/columns.js';
 import { deformConv2d } from '../../src/ops/deform_conv/deform_conv.js';
+import { Arena } from '../../src/ops/kernels/arena.js';
 import type { WasmBackend } from '../../src/ops/kernels/wasm_heap.js';
 import { batchedNmsOnDevice } from '../../src/ops/nms/batched_nms.js';
 import { BATCHED_NMS } from '../../src/ops/nms/kernel_names.js';
@@ -34,6 +35,8 @@ interface Op {
   run: (...inputs: tf.Tensor[]) => tf.Tensor;
   /** Without a gradient. */
   forwardOnly?: true;
+  /** With the backward passes that repeat bit by bit. */
+  deterministic?: true;
 }
 
 const REGIONS = [
@@ -41,19 +44,30 @@ const REGIONS = [
   [0, 5, 5, 20, 12],
 ];
 
+const DEFORM = { stride: 1, padding: 1, dilation: 1, groups: 1, deformableGroups: 1 };
+
+const pooled = (maps: tf.Tensor[], onDevice: boolean): tf.Tensor =>
+  tf.tidy(() => {
+    const rois = tf.tensor2d(REGIONS);
+    // Computed regions have no values on the host, where a GPU runs.
+    const regions = onDevice ? tf.mul<tf.Tensor2D>(tf.mul(rois, 2), 0.5) : rois;
+    return multilevelRoiAlign(maps as tf.Tensor4D[], regions, onDevice ? { minLevel: 2, maxLevel: 3 } : Int32Array.of(0, 1), {
+      outputSize: [7, 7],
+      spatialScales: [0.25, 0.125],
+      samplingRatio: 0,
+      aligned: true,
+    });
+  });
+
 /** Each op that works on tensors, on small ones. */
 const OPS: Record<string, Op> = {
   multilevelRoiAlign: {
     inputs: () => [noise([1, 16, 16, 8]), noise([1, 8, 8, 8])],
-    run: (...maps) =>
-      tf.tidy(() =>
-        multilevelRoiAlign(maps as tf.Tensor4D[], tf.tensor2d(REGIONS), Int32Array.of(0, 1), {
-          outputSize: [7, 7],
-          spatialScales: [0.25, 0.125],
-          samplingRatio: 0,
-          aligned: true,
-        }),
-      ),
+    run: (...maps) => pooled(maps, false),
+  },
+  'multilevelRoiAlign of regions on the device': {
+    inputs: () => [noise([1, 16, 16, 8]), noise([1, 8, 8, 8])],
+    run: (...maps) => pooled(maps, true),
   },
   rotatedRoiAlign: {
     kernel: ROTATED_ROI_ALIGN,
@@ -91,13 +105,12 @@ const OPS: Record<string, Op> = {
     kernel: DEFORM_COLUMNS,
     inputs: () => [noise([1, 6, 6, 4]), noise([1, 6, 6, 18]), noise([3, 3, 4, 4]), noise([1, 6, 6, 9])],
     run: (x, offset, weight, mask) =>
-      deformConv2d({ x, offset, weight, mask } as unknown as Parameters<typeof deformConv2d>[0], {
-        stride: 1,
-        padding: 1,
-        dilation: 1,
-        groups: 1,
-        deformableGroups: 1,
-      }),
+      deformConv2d({ x, offset, weight, mask } as unknown as Parameters<typeof deformConv2d>[0], DEFORM),
+  },
+  'deformConv2d without a mask': {
+    kernel: DEFORM_COLUMNS,
+    inputs: () => [noise([1, 6, 6, 4]), noise([1, 6, 6, 18]), noise([3, 3, 4, 4])],
+    run: (x, offset, weight) => deformConv2d({ x, offset, weight } as unknown as Parameters<typeof deformConv2d>[0], DEFORM),
   },
   selectProposals: {
     kernel: RPN_PROPOSALS,
@@ -144,6 +157,18 @@ const OPS: Record<string, Op> = {
     inputs: () => [noise([1, 6, 6, 8]), noise([8]), noise([8])],
     run: (x, weight, bias) => groupNorm(x as tf.Tensor4D, weight as tf.Tensor1D, bias as tf.Tensor1D, 2, 1e-5),
   },
+  'a product of matrices': {
+    inputs: () => [noise([33, 64]), noise([64, 48])],
+    run: (a, b) => tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D),
+  },
+  'the largest of windows': {
+    inputs: () => [noise([1, 9, 8, 4])],
+    run: (x) => tf.maxPool(x as tf.Tensor4D, 3, 2, 'valid'),
+  },
+  'rows, some twice': {
+    inputs: () => [noise([9, 6])],
+    run: (x) => tf.tidy(() => tf.gather(x, tf.tensor1d([4, 0, 4, 8], 'int32'))),
+  },
   upsampleBilinear: {
     inputs: () => [noise([1, 4, 5, 3])],
     run: (x) => upsampleBilinear(x as tf.Tensor4D, 2),
@@ -153,6 +178,9 @@ const OPS: Record<string, Op> = {
     run: (x) => upsampleNearest2x(x as tf.Tensor4D),
   },
 };
+
+for (const name of ['multilevelRoiAlign', 'multilevelRoiAlign of regions on the device', 'rotatedRoiAlign', 'deformConv2d'])
+  OPS[`${name}, deterministic`] = { ...OPS[name], deterministic: true };
 
 /** The table's rows. */
 export const OP_NAMES = Object.keys(OPS);
@@ -164,13 +192,54 @@ export interface Held {
   gpuBytes: number;
   /** Bytes of the wasm backend's heap: what is freed is used again, so it does not grow. */
   heapBytes: number;
+  /** Bytes on that heap that were asked for and not given back. */
+  allocatedBytes: number;
+  /** Bytes that are handed out of the memories in which cpu and tensorflow run the compiled kernels. */
+  arenaBytes: number;
+}
+
+const arenas = new Set<Arena>();
+const { allocate } = Arena.prototype;
+Arena.prototype.allocate = function (bytes) {
+  arenas.add(this);
+  return allocate.call(this, bytes);
+};
+
+/** Sizes of the blocks of a wasm heap that are in use, by address, from when it is first asked for. */
+const blocks = new WeakMap<object, Map<number, number>>();
+
+function blocksOf(wasm: WasmBackend['wasm']): Map<number, number> {
+  const known = blocks.get(wasm);
+  if (known) return known;
+  const live = new Map<number, number>();
+  blocks.set(wasm, live);
+  // At its first call the module replaces its own entries.
+  wasm._free(wasm._malloc(8));
+  const { _malloc, _free } = wasm;
+  wasm._malloc = (bytes) => {
+    const address = _malloc(bytes);
+    live.set(address, bytes);
+    return address;
+  };
+  wasm._free = (address) => {
+    live.delete(address);
+    _free(address);
+  };
+  return live;
 }
 
 function held(): Held {
   const { wasm } = tf.backend() as unknown as Partial<WasmBackend>;
   const heap = wasm?.HEAPU8 as Uint8Array | undefined;
   const memory = tf.memory() as tf.MemoryInfo & { numBytesInGPU?: number };
-  return { tensors: memory.numTensors, gpuBytes: memory.numBytesInGPU ?? 0, heapBytes: heap?.buffer.byteLength ?? 0 };
+  const sum = (sizes: Iterable<number>): number => [...sizes].reduce((a, b) => a + b, 0);
+  return {
+    tensors: memory.numTensors,
+    gpuBytes: memory.numBytesInGPU ?? 0,
+    heapBytes: heap?.buffer.byteLength ?? 0,
+    allocatedBytes: wasm ? sum(blocksOf(wasm).values()) : 0,
+    arenaBytes: sum([...arenas].map(({ bytesInUse }) => bytesInUse)),
+  };
 }
 
 /**
@@ -178,8 +247,10 @@ function held(): Held {
  * @returns what the running backend held before and after; undefined where it has no such kernel
  */
 export async function heldAround(name: string, runs: number): Promise<{ before: Held; after: Held } | undefined> {
-  const { kernel, inputs: make, run, forwardOnly } = OPS[name];
+  const { kernel, inputs: make, run, forwardOnly, deterministic = false } = OPS[name];
   if (kernel && !tf.getKernel(kernel, tf.getBackend())) return undefined;
+  held();
+  tf.env().set('MASKRCNN_DETERMINISTIC', deterministic);
   const inputs = make();
   const once = async (): Promise<void> => {
     const out = run(...inputs);
@@ -195,6 +266,7 @@ export async function heldAround(name: string, runs: number): Promise<{ before: 
   const before = held();
   for (let k = 0; k < runs; k++) await once();
   const after = held();
+  tf.env().set('MASKRCNN_DETERMINISTIC', false);
   tf.dispose(inputs);
   return { before, after };
 }

@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-webgl';
 import type { Started } from '../../backends/choose.js';
 import { BackendError } from '../../errors.js';
 import { resetBackend } from './reset_backend.js';
+import { guardWebglMemory } from './webgl_memory.js';
 
 /**
  * Starts TensorFlow.js's WebGL backend.
@@ -23,6 +24,7 @@ export async function startWebgl(automatic: boolean): Promise<Started> {
   if (!(await tf.setBackend('webgl')))
     throw new BackendError('device webgl: this browser or its driver refuses to start it. Take wasm.');
   await tf.ready();
+  guardWebglMemory();
   const gl = webglContext();
   const info = gl.getExtension('WEBGL_debug_renderer_info');
   const renderer = String((info && gl.getParameter(info.UNMASKED_RENDERER_WEBGL)) ?? '');

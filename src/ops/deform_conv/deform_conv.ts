@@ -3,6 +3,7 @@ import { ArgumentError } from '../../errors.js';
 import { deformColumns } from './columns.js';
 import { type DeformGeometry, outputSize } from './geometry.js';
 import './columns_host.js';
+import './columns_webgl.js';
 import './columns_webgpu.js';
 
 export type { DeformGeometry } from './geometry.js';

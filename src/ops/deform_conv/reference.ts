@@ -1,8 +1,10 @@
 import type { DeformGeometry } from './geometry.js';
 import { outputSize } from './geometry.js';
 
+type Floats = Float32Array | Float64Array;
+
 /** Bilinear value of one channel at (y, x); pixels outside count as 0. */
-function sample(map: Float32Array, base: number, H: number, W: number, C: number, c: number, y: number, x: number): number {
+function sample(map: Floats, base: number, H: number, W: number, C: number, c: number, y: number, x: number): number {
   if (!(y > -1 && x > -1 && y < H && x < W)) return 0;
   const [top, left] = [Math.floor(y), Math.floor(x)];
   let sum = 0;
@@ -26,11 +28,11 @@ function sample(map: Float32Array, base: number, H: number, W: number, C: number
  * @returns [N, P, Q, O]
  */
 export function deformConvReference(
-  x: { shape: number[]; values: Float32Array },
-  offset: Float32Array,
-  weight: { shape: number[]; values: Float32Array },
-  mask: Float32Array | undefined,
-  bias: Float32Array | undefined,
+  x: { shape: number[]; values: Floats },
+  offset: Floats,
+  weight: { shape: number[]; values: Floats },
+  mask: Floats | undefined,
+  bias: Floats | undefined,
   o: Omit<DeformGeometry, 'kernelSize'>,
 ): Float64Array {
   const [N, H, W, C] = x.shape;
@@ -43,22 +45,19 @@ export function deformConvReference(
     const q = place % Q;
     const p = Math.floor(place / Q) % P;
     const base = Math.floor(place / (P * Q)) * H * W;
-    for (let channel = 0; channel < O; channel++) {
-      const group = Math.floor(channel / (O / o.groups));
-      let sum = bias ? bias[channel] : 0;
+    if (bias) out.set(bias, place * O);
+    for (let c = 0; c < C; c++) {
+      const group = Math.floor(c / perGroup);
+      const deformable = Math.floor(c / (C / o.deformableGroups));
       for (let k = 0; k < K; k++) {
-        for (let i = 0; i < perGroup; i++) {
-          const c = group * perGroup + i;
-          const index = (place * o.deformableGroups + Math.floor(c / (C / o.deformableGroups))) * K + k;
-          const y = p * o.stride - o.padding + Math.floor(k / kw) * o.dilation + offset[2 * index];
-          const at = q * o.stride - o.padding + (k % kw) * o.dilation + offset[2 * index + 1];
-          sum +=
-            weight.values[(k * perGroup + i) * O + channel] *
-            (mask ? mask[index] : 1) *
-            sample(x.values, base, H, W, C, c, y, at);
-        }
+        const index = (place * o.deformableGroups + deformable) * K + k;
+        const y = p * o.stride - o.padding + Math.floor(k / kw) * o.dilation + offset[2 * index];
+        const at = q * o.stride - o.padding + (k % kw) * o.dilation + offset[2 * index + 1];
+        const value = (mask ? mask[index] : 1) * sample(x.values, base, H, W, C, c, y, at);
+        const row = (k * perGroup + c - group * perGroup) * O;
+        for (let channel = (group * O) / o.groups; channel < ((group + 1) * O) / o.groups; channel++)
+          out[place * O + channel] += weight.values[row + channel] * value;
       }
-      out[place * O + channel] = sum;
     }
   }
   return out;

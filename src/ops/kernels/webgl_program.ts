@@ -55,6 +55,16 @@ export const ORDERED_BITS = `
 export const ROUNDED = `
   float rounded(float v) { return uintBitsToFloat(floatBitsToUint(v) ^ uint(nothing)); }`;
 
+/**
+ * `ceilOfQuotient(a, n)`: ceil(a / n), at least 0, for a whole n. The GPU's division may be off by a few last bits, which would turn an exact quotient
+ * into the next whole number.
+ */
+export const CEIL_OF_QUOTIENT = `
+  float ceilOfQuotient(float a, float n) {
+    float c = ceil(a / n);
+    return max((c - 1.0) * n >= a ? c - 1.0 : c, 0.0);
+  }`;
+
 export const int = (value: number): Uniform => ({ type: 'int', value });
 export const float = (value: number): Uniform => ({ type: 'float', value });
 

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { isDeterministic } from '../determinism.js';
 import { assertFloat32, hostValues, type WebglBackend } from '../kernels/webgl_program.js';
 import { regionGeometry, type RegionGeometry } from './geometry.js';
 import { registerRoiAlign, type RoiAlignAttributes, type RoiAlignCall } from './kernel_names.js';
@@ -63,7 +64,7 @@ function forwardCode(levels: number): string {
 }
 
 // Fragments cannot scatter: every pixel of the gradient gathers from the bins of the regions that reach it, in their order, so that
-// equal calls give equal bits.
+// equal calls give equal bits. `inOrder` adds every term on its own, in torchvision's order: its sums of hundreds of terms carry the roundings of that order.
 const BACKWARD = `${SAMPLE}
   // A stretch may be negative (an inverted region); border pixels also take what lies beyond them.
   bool outside(float start, float stretch, int size, float pixel) {
@@ -103,6 +104,23 @@ const BACKWARD = `${SAMPLE}
         float wy = weightAt(startY, binHeight, p, countY, mapHeight, py);
         if (wy == 0.0) continue;
         for (int q = 0; q < outWidth; q++) {
+          if (inOrder == 1) {
+            float g = getDy(r, p, q, coords.w);
+            float share = 1.0 / float(countY * countX);
+            for (int i = 0; i < countY; i++) {
+              vec3 y = sampleAt(startY, binHeight, p, i, countY, mapHeight);
+              if (y.x < 0.0 || (y.x != py && y.y != py)) continue;
+              for (int j = 0; j < countX; j++) {
+                vec3 x = sampleAt(startX, binWidth, q, j, countX, mapWidth);
+                if (x.x < 0.0) continue;
+                if (y.x == py && x.x == px) sum += g * ((1.0 - y.z) * (1.0 - x.z) * share);
+                if (y.x == py && x.y == px) sum += g * ((1.0 - y.z) * x.z * share);
+                if (y.y == py && x.x == px) sum += g * (y.z * (1.0 - x.z) * share);
+                if (y.y == py && x.y == px) sum += g * (y.z * x.z * share);
+              }
+            }
+            continue;
+          }
           float wx = weightAt(startX, binWidth, q, countX, mapWidth, px);
           if (wx != 0.0) sum += wy * wx * getDy(r, p, q, coords.w);
         }
@@ -174,7 +192,8 @@ registerRoiAlign<WebglBackend>('webgl', {
 
   backward(backend, dy, rois, attributes) {
     assertFloat32('RoIAlign');
-    const { shapes, outputSize } = attributes;
+    const { shapes, outputSize, samplingRatio } = attributes;
+    const inOrder = isDeterministic() && samplingRatio > 0 ? 1 : 0;
     if (size(dy.shape) === 0) {
       return shapes.map((shape) => backend.makeTensorInfo(shape, 'float32', new Float32Array(size(shape))));
     }
@@ -190,14 +209,16 @@ registerRoiAlign<WebglBackend>('webgl', {
           outputShape: shape,
           userCode: BACKWARD,
           enableShapeUniforms: true,
-          customUniforms: ['firstRegion', 'lastRegion', 'mapHeight', 'mapWidth', 'outHeight', 'outWidth'].map((name) => ({
-            name,
-            type: 'int' as const,
-          })),
+          customUniforms: ['firstRegion', 'lastRegion', 'mapHeight', 'mapWidth', 'outHeight', 'outWidth', 'inOrder'].map(
+            (name) => ({
+              name,
+              type: 'int' as const,
+            }),
+          ),
         },
         [records, dy],
         'float32',
-        [[first], [first + count], [shape[1]], [shape[2]], [outputSize[0]], [outputSize[1]]],
+        [[first], [first + count], [shape[1]], [shape[2]], [outputSize[0]], [outputSize[1]], [inOrder]],
       );
     });
     backend.disposeIntermediateTensorInfo(records);

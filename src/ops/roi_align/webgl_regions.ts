@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { float, int, runFragments, type WebglBackend } from '../kernels/webgl_program.js';
+import { CEIL_OF_QUOTIENT, float, int, runFragments, type WebglBackend } from '../kernels/webgl_program.js';
 import type { RoiAlignCall } from './kernel_names.js';
 import { CANONICAL_BOX_SIZE, CANONICAL_LEVEL, type LevelRange } from './levels.js';
 
@@ -18,12 +18,7 @@ export function recordsOnWebgl(
 ): TensorInfo {
   const scaleNames = spatialScales.map((_, level) => `scale${level}`);
   return runFragments(backend, {
-    code: `
-  // The GPU's division may be off by a few last bits, which would turn an exact quotient into the next whole number.
-  float ceilOfQuotient(float a, float n) {
-    float c = ceil(a / n);
-    return max((c - 1.0) * n >= a ? c - 1.0 : c, 0.0);
-  }
+    code: `${CEIL_OF_QUOTIENT}
   float run(int index) {
     int r = index / ${FIELDS};
     int field = index - r * ${FIELDS};

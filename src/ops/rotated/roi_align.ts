@@ -3,6 +3,7 @@ import { ArgumentError } from '../../errors.js';
 import { ROTATED_ROI_ALIGN, ROTATED_ROI_ALIGN_GRAD, type RotatedRoiAlignAttributes } from './kernel_names.js';
 import type { RotatedRoiAlignOptions } from './samples.js';
 import './roi_align_host.js';
+import './roi_align_webgl.js';
 import './roi_align_webgpu.js';
 
 export type { RotatedRoiAlignOptions } from './samples.js';

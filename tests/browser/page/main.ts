@@ -4,11 +4,14 @@ import type { Line } from '../../golden/compare.js';
 import { GoldenTensors } from '../../golden/golden_tensors.js';
 import { batchedNmsAdapter } from '../../golden/ops/batched_nms.js';
 import { CaseView, type OpsAdapter, type OpsCase } from '../../golden/ops/case_view.js';
+import { deformConv } from '../../golden/ops/deform_conv.js';
 import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
 import { roiPooler } from '../../golden/ops/roi_pooler.js';
+import { rotated } from '../../golden/ops/rotated.js';
 import { runCase } from '../../golden/ops/run_case.js';
+import { KERNEL_NAMES, kernelDifferences } from '../../ops/kernel_problems/index.js';
 import { keptOf, refusalOfTooMany } from '../../ops/nms/problems.js';
-import { compareDeviceRegions, compareManyMaps, compareWithLoops } from '../../ops/roi_align/problems.js';
+import { compareDeviceRegions, compareManyMaps, compareWithLoops, poolNothing } from '../../ops/roi_align/problems.js';
 import { compareDenseChoice } from '../../meta_arch/dense_problems.js';
 import { compareChoice } from '../../rpn/proposal_problems.js';
 import { differentLabels } from '../../semantic/label_problems.js';
@@ -24,6 +27,8 @@ const ADAPTERS: Record<string, OpsAdapter> = {
   roi_align: roiAlignAdapter,
   roi_pooler: roiPooler,
   batched_nms: batchedNmsAdapter,
+  rotated,
+  deform_conv: deformConv,
 };
 
 /** The recorded cases of an operation, served under `folder`, on the running backend. */
@@ -61,6 +66,17 @@ async function poolOnce(count: number): Promise<void> {
   )(x);
   await gradient.data();
   tf.dispose([rois, x, gradient]);
+}
+
+/** The kernels of the table that are not what their definition says, and how many were asked. */
+async function wrongKernels(): Promise<{ asked: number; wrong: Record<string, string[]> }> {
+  const wrong: Record<string, string[]> = {};
+  for (const name of KERNEL_NAMES) {
+    // What one kernel throws says nothing of the next.
+    const differences = await kernelDifferences(name).catch((error: unknown) => [String(error)]);
+    if (differences.length > 0) wrong[name] = differences;
+  }
+  return { asked: KERNEL_NAMES.length, wrong };
 }
 
 /** The ops of the table that hold something else after 100 runs than before, and those that this backend has. */
@@ -194,8 +210,10 @@ const api = {
   heldAfterRuns,
   keptOf,
   maxDifference,
+  poolNothing,
   poolOnce,
   refusalOfTooMany,
+  wrongKernels,
 };
 declare global {
   interface Window {

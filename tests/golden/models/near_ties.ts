@@ -1,8 +1,8 @@
 import type { HostTensor } from '../layout.js';
 import type { GoldenTensor } from '../safetensors_file.js';
 
-/** Tensors with one row per proposal, all images one after another. */
-const ROWS_PER_PROPOSAL = ['box_pooled', 'box_head', 'cls_logits', 'box_deltas'];
+/** Tensors with one row per proposal, all images one after another; those of a cascade with their stage. */
+const ROWS_PER_PROPOSAL = /^(box_pooled|box_head|cls_logits|box_deltas)([.#]\d+)?$/;
 
 /** The golden proposals of one image. */
 export interface GoldenProposals {
@@ -19,22 +19,31 @@ export interface GoldenProposals {
  */
 export function alignNearTies(traced: Map<string, HostTensor>, golden: readonly (GoldenProposals | undefined)[]): string {
   const moved: string[] = [];
-  const all: number[] = [];
+  const orders: number[][] = [];
   golden.forEach((expected, image) => {
     const boxes = traced.get(`proposals.${image}.boxes`);
     const logits = traced.get(`proposals.${image}.objectness_logits`);
     if (!boxes || !logits) return;
-    const first = all.length;
     const order = (expected && orderLike(boxes, logits, expected)) ?? Array.from(logits.data, (_, i) => i);
     order.forEach((row, i) => row !== i && moved.push(`${image}:${row}`));
-    all.push(...order.map((row) => first + row));
+    orders.push(order);
     traced.set(`proposals.${image}.boxes`, permuteRows(boxes, order));
     traced.set(`proposals.${image}.objectness_logits`, permuteRows(logits, order));
   });
   if (moved.length === 0) return '';
-  for (const name of ROWS_PER_PROPOSAL) {
-    const tensor = traced.get(name);
-    if (tensor && tensor.shape[0] === all.length) traced.set(name, permuteRows(tensor, all));
+  const count = orders.reduce((sum, order) => sum + order.length, 0);
+  for (const [name, tensor] of traced) {
+    const rows = tensor.shape[0];
+    if (!ROWS_PER_PROPOSAL.test(name) || rows < count) continue;
+    // A GPU fills up every image's proposals to the same number.
+    const all = Array.from({ length: rows }, (_, i) => i);
+    let next = 0;
+    orders.forEach((order, image) => {
+      const first = rows === count ? next : (image * rows) / orders.length;
+      order.forEach((row, i) => (all[first + i] = first + row));
+      next += order.length;
+    });
+    traced.set(name, permuteRows(tensor, all));
   }
   return `near ties in the other order: ${moved.join(' ')}`;
 }

@@ -11,7 +11,7 @@ import { devices, useDevice } from '../devices.js';
 import { goldenCases } from '../golden_cases.js';
 import { maxDifference } from '../max_difference.js';
 import { roiAlignGradReference, roiAlignReference } from '../../../src/ops/roi_align/reference.js';
-import { compareManyMaps, compareWithDifferences, compareWithLoops, noise, PROBLEMS, problem } from './problems.js';
+import { compareManyMaps, compareWithDifferences, compareWithLoops, noise, poolNothing, PROBLEMS, problem } from './problems.js';
 
 type Shape4 = [number, number, number, number];
 
@@ -24,11 +24,12 @@ describe.each(devices)('RoIAlign on %s', (device) => {
   it.each(PROBLEMS)(
     'equals the plain loops: %i channels, sampling ratio %i, aligned %s',
     async (channels, samplingRatio, aligned) => {
-      const { shape, newTensors, forward, backward } = await compareWithLoops(channels, samplingRatio, aligned);
+      const { shape, newTensors, forward, backward, repeats } = await compareWithLoops(channels, samplingRatio, aligned);
       expect(shape).toEqual([68, 7, 5, channels]);
       expect(newTensors).toBe(1);
       expect(forward).toBeLessThan(1e-6);
       expect(Math.max(...backward)).toBeLessThan(2e-5);
+      expect(repeats).toBe(true);
     },
   );
 
@@ -115,8 +116,7 @@ describe.each(devices)('RoIAlign on %s', (device) => {
       const backward = toNchw({ shape: dx.shape, data: await dx.data() });
       const difference = maxDifference(backward.data, file.get(`${name}.out.grad_input`).data);
       // The recorded gradients are float32 sums of hundreds of terms, up to 1.7e-5 away from float64; the order in which they are added decides.
-      if (device === 'webgpu') expect(difference).toBeLessThan(2 * view.golden.atol);
-      else if (o.samplingRatio > 0 && Number.isInteger(Math.log2(o.samplingRatio))) expect(difference).toBe(0);
+      if (o.samplingRatio > 0 && Number.isInteger(Math.log2(o.samplingRatio))) expect(difference).toBe(0);
       else expect(difference).toBeLessThan(view.golden.atol);
       tf.dispose([features, rois, out, dx]);
     },
@@ -178,15 +178,7 @@ describe.each(devices)('RoIAlign on %s', (device) => {
   });
 
   it('takes no regions, forward and backward', async () => {
-    const x = tf.ones([2, 6, 6, 8]) as tf.Tensor4D;
-    const rois = tf.tensor2d(new Float32Array(0), [0, 5]);
-    const o = { outputSize: [7, 7] as [number, number], spatialScale: 0.25, samplingRatio: 0, aligned: true };
-    const out = roiAlign(x, rois, o);
-    expect(out.shape).toEqual([0, 7, 7, 8]);
-    const dx = tf.grad((v: tf.Tensor) => roiAlign(v as tf.Tensor4D, rois, o))(x, tf.tensor(new Float32Array(0), [0, 7, 7, 8]));
-    expect(dx.shape).toEqual(x.shape);
-    expect(maxDifference(await dx.data(), new Float32Array(x.size))).toBe(0);
-    tf.dispose([x, rois, out, dx]);
+    expect(await poolNothing()).toEqual({ shape: [0, 7, 7, 8], gradient: 0 });
   });
 
   it.each([0, 2])('leaves no tensors behind and repeats bit by bit: sampling ratio %i', async (samplingRatio) => {
