@@ -33,6 +33,10 @@ export class SemanticSegmentor extends MetaArchitecture {
     return new SemanticSegmentor({ backbone, semSegHead, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD });
   }
 
+  override get isDivisible(): boolean {
+    return true;
+  }
+
   override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const start = performance.now();
     const list = this.preprocess(images, options);
