@@ -69,8 +69,10 @@ export async function evaluateModel(
       : ['bbox', ...(MODEL.MASK_ON ? ['segm' as const] : []), ...(MODEL.KEYPOINT_ON ? ['keypoints' as const] : [])];
   const pixels =
     truth && hasPixels(kind) ? await PixelEvaluator.open(truth, pixelClasses(about), categoriesOfClasses) : undefined;
+  const counts: PixelCounts[] = [];
   const onPrediction = async (image: CocoDataset['images'][number], prediction: Prediction) => {
-    await pixels?.add(image, prediction.pixels);
+    const found = await pixels?.add(image, prediction.pixels);
+    if (found && processes) counts.push(found.counts);
   };
   const percentages = () => ({ ...percentagesOf(evaluator), ...(pixels ? pixelPercentages(pixels.evaluate()) : {}) });
   const predictor: BatchPredictor = {
@@ -85,12 +87,13 @@ export async function evaluateModel(
   if (processes && processes.size > 1) {
     // No process may give up alone: the others would wait for it.
     const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction });
-    const parts = processes.gather(encode({ found, counts: pixels?.counts }));
+    const parts = processes.gather(encode({ found, counts }));
     if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
     for (const [rank, bytes] of parts.entries()) {
-      const part = decode(bytes) as { found: CocoResult[]; counts?: PixelCounts };
+      const part = decode(bytes) as { found: CocoResult[]; counts: PixelCounts[] };
       evaluator.add(part.found);
-      if (rank > 0 && part.counts) pixels?.merge(part.counts);
+      // One picture after the other, as one process sums them.
+      if (rank > 0) for (const picture of part.counts) pixels?.count(picture);
     }
     const numbers = percentages();
     processes.broadcast(encode(numbers));
