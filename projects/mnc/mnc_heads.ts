@@ -1,26 +1,37 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Config } from '../../src/config/index.js';
-import { boxLossFromConfig, decodeDeltas } from '../../src/losses/box_regression.js';
-import { gatherRows } from '../../src/losses/gather_rows.js';
-import { readBack } from '../../src/ops/read_back.js';
-import { type FeatureMaps, type FeatureShapes, Linear, Module, roiHeads } from '../../src/registry/index.js';
-import { allClasses, boxLosses, classificationMetrics, type LabelledRegions } from '../../src/roi_heads/box_losses.js';
-import { BoxPredictor } from '../../src/roi_heads/box_predictor.js';
-import type { Detections, DetectionSelection } from '../../src/roi_heads/fast_rcnn_inference.js';
-import { maskBatch, maskLoss, maskMetrics } from '../../src/roi_heads/mask_loss.js';
 import {
+  allClasses,
+  boxHeadLosses,
+  boxLossFromConfig,
+  BoxPredictor,
+  type Box2BoxTransform,
+  classificationMetrics,
+  decodeDeltas,
+  type Detections,
+  type DetectionSelection,
+  type FeatureMaps,
+  type FeatureShapes,
+  gatherRows,
+  type LabelledRegions,
   type LearntStage,
+  Linear,
+  maskBatch,
+  maskLoss,
+  maskMetrics,
+  Matcher,
+  Module,
   MultiStageRoiHeads,
   type MultiStageTraining,
+  type RawInstances,
+  readBack,
   type RegionOrigin,
+  roiHeads,
+  RoiPooler,
+  type SampledProposals,
   type StageRegions,
-} from '../../src/roi_heads/multi_stage_roi_heads.js';
-import type { RawInstances } from '../../src/roi_heads/roi_heads.js';
-import { RoiPooler } from '../../src/roi_heads/roi_pooler.js';
-import type { SampledProposals } from '../../src/roi_heads/sample_proposals.js';
-import type { Box2BoxTransform } from '../../src/rpn/box_transform.js';
-import { Matcher } from '../../src/rpn/matcher.js';
-import type { TrainingSample } from '../../src/structures/training_sample.js';
+  type TrainingSample,
+} from '../../src/registry/index.js';
 import { warpRegions } from './roi_warping.js';
 
 /** A mask for whatever a box holds, of no class: two fully connected layers on the pooled box at half its resolution. */
@@ -206,7 +217,7 @@ export class MncHeads extends MultiStageRoiHeads {
           ? { loss_mask: tf.scalar(0), counts: tf.zeros([3]) }
           : maskLoss(gatherRows(maskLogits, foreground.rows), batch);
       const { loss_mask, counts: pixels } = masks;
-      return { ...boxLosses(predicted, regions, transform, training.loss), loss_mask, pixels, ...predicted };
+      return { ...boxHeadLosses(predicted, regions, transform, training.loss), loss_mask, pixels, ...predicted };
     });
     const pending = [
       { values: logits, toMetrics: (values: Float32Array) => classificationMetrics(values, classes) },

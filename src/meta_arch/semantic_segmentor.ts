@@ -3,7 +3,8 @@ import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { readBack } from '../ops/read_back.js';
 import { noDetections } from '../roi_heads/fast_rcnn_inference.js';
-import { semanticLabels, SemSegHead } from '../semantic/sem_seg_head.js';
+import { SemSegHead } from '../semantic/sem_seg_head.js';
+import { type SemanticHead, semanticLabels } from '../semantic/semantic_head.js';
 import type { ImageList, InputImage } from '../structures/image_list.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { buildBackbone } from './build_backbone.js';
@@ -17,7 +18,7 @@ import {
 import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface SemanticSegmentorOptions extends MetaArchitectureOptions {
-  readonly semSegHead: SemSegHead;
+  readonly semSegHead: SemanticHead;
 }
 
 /** A pyramid with the semantic branch alone (Detectron2's `SemanticSegmentor`): the class of every pixel, no objects. */
@@ -65,7 +66,7 @@ export class SemanticSegmentor extends MetaArchitecture {
 
 /** The class of every pixel of every picture at its output size, in one read. */
 export async function inferSemantic(
-  head: SemSegHead,
+  head: SemanticHead,
   features: FeatureMaps,
   imageSizes: ImageList['imageSizes'],
   { trace, outputSizes = imageSizes, signal }: InferenceOptions,

@@ -45,7 +45,7 @@ export interface LearntStage {
   readonly losses: Readonly<Record<string, tf.Scalar>>;
   /** As of `BatchLosses`. */
   readonly counts: Readonly<Record<string, number>>;
-  /** [R, 4]: how far the stage moves its regions. */
+  /** How far the stage moves its regions, [R, 4]. */
   readonly deltas: tf.Tensor2D;
   readonly pending: RoiLosses['pending'];
 }
