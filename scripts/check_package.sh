@@ -18,6 +18,49 @@ import { CocoEvaluator, loadCocoJson, modelZoo, Predictor, Visualizer } from 'ma
 for (const part of [CocoEvaluator, loadCocoJson, modelZoo.zooModels, Predictor, Visualizer]) if (!part) throw new Error('an export is missing');
 JS
 node user.mjs
+# A part of the user's own against the package alone: a mask head and heads on regions, built, learning and predicting.
+cat >own_parts.mjs <<'JS'
+import * as tf from '@tensorflow/tfjs-core';
+import { getConfig, startBackend } from 'maskrcnn-ts';
+import { Conv2d, GeneralizedRcnn, maskHeads, Module, roiHeads, StandardRoiHeads, upsampleBilinear } from 'maskrcnn-ts/registry';
+await startBackend('wasm');
+class OwnMask extends Module {
+  constructor(inChannels, outChannels) {
+    super();
+    this.conv = this.child('only', new Conv2d({ inChannels, outChannels, kernelSize: 1 }));
+  }
+  forward(regions) {
+    return tf.tidy(() => upsampleBilinear(this.conv.forward(regions), 2));
+  }
+}
+let sampled = 0;
+class OwnHeads extends StandardRoiHeads {
+  sample(...args) {
+    sampled++;
+    return super.sample(...args);
+  }
+}
+maskHeads.register('OwnMask', (cfg, channels) => new OwnMask(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES));
+roiHeads.register('OwnHeads', (cfg, features) => new OwnHeads(StandardRoiHeads.fromConfig(cfg, features).options));
+const config = getConfig('COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x', [
+  ...['MODEL.ROI_HEADS.NAME=OwnHeads', 'MODEL.ROI_MASK_HEAD.NAME=OwnMask', 'MODEL.RESNETS.DEPTH=18', 'MODEL.RESNETS.RES2_OUT_CHANNELS=64'],
+  ...['MODEL.RESNETS.STRIDE_IN_1X1=False', 'MODEL.ROI_HEADS.NUM_CLASSES=2'],
+]);
+const model = GeneralizedRcnn.fromConfig(config);
+const image = { data: new Uint8Array(64 * 64 * 3).fill(90), height: 64, width: 64 };
+const { instances } = await model.infer([image]);
+if (!instances[0].masks) throw new Error('the mask head of the user gives no masks');
+const groundTruth = {
+  boxes: Float32Array.of(8, 8, 40, 40),
+  classes: Int32Array.of(1),
+  masks: [{ kind: 'polygons', polygons: [Float64Array.of(8, 8, 40, 8, 40, 40, 8, 40)] }],
+};
+const sample = { ...image, imageId: 1, fileName: 'one.png', groundTruth };
+const order = { permutation: (n) => Int32Array.from({ length: n }, (_, i) => i) };
+const { losses } = await model.computeLosses([sample], { record: (part) => part(), order });
+if (!('loss_mask' in losses) || sampled !== 1) throw new Error('the heads of the user do not learn');
+JS
+node own_parts.mjs
 du -sh node_modules | cut -f1 | sed 's/^/installed size: /'
 
 npm install --silent --no-audit --no-fund @tensorflow/tfjs-backend-webgl@^4.22.0 @tensorflow/tfjs-backend-webgpu@^4.22.0

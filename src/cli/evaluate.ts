@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { CocoDataset, CocoResult } from '../data/coco/coco_types.js';
 import { findsProposals } from '../engine/box_proposals.js';
 import { ArgumentError } from '../errors.js';
+import type { Predictor } from '../engine/predictor.js';
 import type { PixelTruth } from '../evaluation/pixel_evaluator.js';
 import type { JudgedPixels } from './judge.js';
 import { fraction, positiveInteger } from './numbers.js';
@@ -89,6 +90,8 @@ export function register(program: Command): void {
     .option('--json', 'print JSON')
     .action(async (overrides: string[], flags: EvaluateFlags) => {
       if (flags.shard === undefined) {
+        const { refuseCopies } = await import('../sharding/shard.js');
+        refuseCopies('evaluate', process.env);
         const judged = await (flags.results === undefined ? evaluateModel(flags, overrides) : evaluateResults(flags, overrides));
         const { showJudgement, showPixels, showProposals } = await import('./judge.js');
         const { dataset, results, proposals, keypointSigmas, pixels } = judged;
@@ -128,30 +131,30 @@ async function evaluateModel(flags: EvaluateFlags, overrides: readonly string[])
   if (flags.proposals)
     throw new ArgumentError('--proposals says what --results holds; how a model is judged follows from what it finds.');
   const images = imagesFolder(flags);
-  const [{ readAnnotations }, { firstImages }] = await Promise.all([
-    import('./read_annotations.js'),
-    import('../data/coco/first_images.js'),
-  ]);
-  const { pixelTruth, panopticImages } = await import('./evaluate_pixels.js');
-  const truth = pixelTruth(flags);
-  const named =
-    truth?.panoptic && flags.jsonFile === undefined
-      ? await panopticImages(truth.panoptic.json)
-      : await readAnnotations(annotationsFile(flags));
+  const { firstImages } = await import('../data/coco/first_images.js');
+  const { truth, named } = await readTruth(flags);
   const dataset = firstImages(named, flags.limit);
   const { results, proposals, keypointSigmas, pixels, objects } = await predictAll(dataset, flags, images, overrides, truth);
-  if (flags.jsonFile === undefined || !objects) {
-    if (!pixels)
-      throw new ArgumentError(
-        'The model says the class of every pixel: name what it is judged by with --semantic or --panoptic-json.',
-      );
-    return { results, pixels };
-  }
+  if (!objects) return { results, pixels: pixels! };
   if (flags.output !== undefined) {
     const { writeCocoResults } = await import('../data/coco/write_coco.js');
     await writeCocoResults(join(flags.output, resultsFile(proposals)), results);
   }
   return { dataset, results, proposals, keypointSigmas, ...(pixels ? { pixels } : {}) };
+}
+
+/** What pixels are judged by, and the pictures: those of the annotation file, or of the panoptic one. */
+async function readTruth(flags: EvaluateFlags): Promise<{ truth: PixelTruth | undefined; named: CocoDataset }> {
+  const [{ readAnnotations }, { pixelTruth, panopticImages }] = await Promise.all([
+    import('./read_annotations.js'),
+    import('./evaluate_pixels.js'),
+  ]);
+  const truth = pixelTruth(flags);
+  const named =
+    truth?.panoptic && flags.jsonFile === undefined
+      ? await panopticImages(truth.panoptic.json)
+      : await readAnnotations(annotationsFile(flags));
+  return { truth, named };
 }
 
 /** The shard's own detections, as a part for `maskrcnn merge`. */
@@ -160,32 +163,30 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
     throw new ArgumentError('--shard divides the pictures among processes; --results has them done already.');
   if (flags.output === undefined)
     throw new ArgumentError('A shard leaves its part in a folder that all shards share: give it with --output.');
-  if (flags.panopticJson !== undefined || flags.semantic !== undefined)
-    throw new ArgumentError('Shards are evaluated by their objects; --panoptic-json and --semantic go without --shard.');
   const images = imagesFolder(flags);
-  const [
-    { parseShard },
-    { writeEvaluationPart },
-    { readAnnotations },
-    { augmentationOverrides, loadPredictor },
-    { progressLine },
-  ] = await Promise.all([
-    import('../sharding/shard.js'),
-    import('../sharding/evaluation_part.js'),
-    import('./read_annotations.js'),
-    import('./load_predictor.js'),
-    import('./progress_line.js'),
-  ]);
+  const [{ parseShard }, { writeEvaluationPart }, { PixelJudge }, { augmentationOverrides, loadPredictor }, { progressLine }] =
+    await Promise.all([
+      import('../sharding/shard.js'),
+      import('../sharding/evaluation_part.js'),
+      import('./evaluate_pixels.js'),
+      import('./load_predictor.js'),
+      import('./progress_line.js'),
+    ]);
   const shard = parseShard(text, process.env);
-  const dataset = await readAnnotations(annotationsFile(flags));
+  const { truth, named } = await readTruth(flags);
   const predictor = await loadPredictor(flags, { overrides: [...overrides, ...augmentationOverrides(flags)] });
   const line = await progressLine(`shard ${shard.index} of ${shard.count} on ${predictor.device}`, 'pictures');
   try {
-    const done = await writeEvaluationPart(predictor, dataset, images, {
+    const judge = truth && (await PixelJudge.open(truth, predictor, flags.output));
+    const objects = judgesObjects(flags, predictor, judge !== undefined);
+    const done = await writeEvaluationPart(predictor, named, images, {
       folder: flags.output,
       shard,
       batchSize: flags.batch,
+      objects,
       ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+      ...(judge ? { pixels: { classes: judge.classes, judge: (image, found) => judge.add(image, found) } } : {}),
+      lock: { notice: (text) => console.error(text) },
       onProgress: (count, total) => line.update(count, total),
     });
     line.stop();
@@ -200,6 +201,18 @@ async function evaluateShard(flags: EvaluateFlags, overrides: readonly string[],
 function annotationsFile({ jsonFile }: EvaluateFlags): string {
   if (jsonFile === undefined) throw new ArgumentError('Nothing to compare with: give the annotations with --json-file.');
   return jsonFile;
+}
+
+/**
+ * Whether a model's objects are judged: not where it finds none, or no annotation file names them.
+ * @throws ArgumentError where nothing is judged then
+ */
+function judgesObjects({ jsonFile }: EvaluateFlags, { config }: Pick<Predictor, 'config'>, pixels: boolean): boolean {
+  const objects = config.MODEL.META_ARCHITECTURE !== 'SemanticSegmentor' && jsonFile !== undefined;
+  if (objects || pixels) return objects;
+  throw new ArgumentError(
+    'The model says the class of every pixel: name what it is judged by with --semantic or --panoptic-json.',
+  );
 }
 
 /** @throws ArgumentError where there is no model or no folder of pictures */
@@ -227,17 +240,16 @@ async function predictAll(
   const line = await progressLine(`predicting on ${predictor.device}`, 'pictures');
   try {
     const judge = truth && (await PixelJudge.open(truth, predictor, flags.output));
+    const objects = judgesObjects(flags, predictor, judge !== undefined);
     const results = await predictDataset(predictor, dataset, images, {
       batchSize: flags.batch,
       ...(judge ? { onPrediction: (image, prediction) => judge.add(image, prediction) } : {}),
       onProgress: (done, total) => line.update(done, total),
     });
-    const { MODEL, TEST } = predictor.config;
-    const objects = MODEL.META_ARCHITECTURE !== 'SemanticSegmentor';
-    const proposals = findsProposals(predictor.config);
+    const { TEST } = predictor.config;
     return {
       results,
-      proposals,
+      proposals: findsProposals(predictor.config),
       keypointSigmas: TEST.KEYPOINT_OKS_SIGMAS,
       objects,
       ...(judge ? { pixels: await judge.finish() } : {}),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic_file.js';
 import type { CocoDataset } from '../data/coco/coco_types.js';
 import { encodePanopticPng } from '../data/coco/panoptic_png.js';
-import { type PanopticDataset, readPanopticDataset } from '../data/coco/read_panoptic.js';
+import { type PanopticAnnotation, type PanopticDataset, readPanopticDataset } from '../data/coco/read_panoptic.js';
 import { readSemanticLabels } from '../data/image_io/read_semantic_labels.js';
 import { semanticMapPath } from '../data/annotations/semantic_map.js';
 import { hasPixels } from '../engine/evaluate_model.js';
@@ -11,7 +11,7 @@ import { categoriesOfClasses } from '../engine/predict_dataset.js';
 import type { Predictor } from '../engine/predictor.js';
 import { ArgumentError, DatasetError } from '../errors.js';
 import { evaluatePanopticFiles, type PanopticFiles } from '../evaluation/panoptic_files.js';
-import { PixelEvaluator, type PixelTruth } from '../evaluation/pixel_evaluator.js';
+import { type JudgedClasses, type PixelCounts, PixelEvaluator, type PixelTruth } from '../evaluation/pixel_evaluator.js';
 import { SemanticSegmentationEvaluator } from '../evaluation/semantic_segmentation.js';
 import type { Prediction } from '../structures/prediction.js';
 import type { JudgedPixels } from './judge.js';
@@ -37,10 +37,15 @@ export async function panopticImages(json: string): Promise<CocoDataset> {
   return { images, annotations: [], categories: categories.filter(({ isthing }) => isthing === 1) };
 }
 
-/** Judges the pixels of predictions as they come and, with a folder, keeps the panoptic maps as `panoptic_results.json` and its PNGs. */
+/** What the pixels of a picture gave: a row of `panoptic_results.json` where there is one. */
+export interface JudgedPicture {
+  readonly counts: PixelCounts;
+  readonly panoptic?: { readonly image: PanopticDataset['images'][number]; readonly annotation: PanopticAnnotation };
+}
+
+/** Judges the pixels of predictions as they come and, with a folder, keeps the panoptic maps as PNGs. */
 export class PixelJudge {
-  private readonly annotations: PanopticDataset['annotations'] = [];
-  private readonly images: PanopticDataset['images'] = [];
+  private readonly pictures: JudgedPicture[] = [];
 
   private constructor(
     private readonly evaluator: PixelEvaluator,
@@ -57,24 +62,54 @@ export class PixelJudge {
     return new PixelJudge(await PixelEvaluator.open(truth, predictor, categoriesOfClasses), output);
   }
 
-  async add(image: CocoDataset['images'][number], { pixels, height, width }: Prediction): Promise<void> {
-    const judged = await this.evaluator.add(image, pixels);
-    if (!judged || this.output === undefined) return;
-    this.images.push(image);
-    this.annotations.push(judged.annotation);
-    const path = join(this.output, 'panoptic_results', judged.annotation.file_name);
-    await writeFileAtomic(path, await encodePanopticPng({ ids: judged.pixels, height, width }));
+  get classes(): JudgedClasses {
+    return this.evaluator.classes;
+  }
+
+  async add(image: CocoDataset['images'][number], { pixels, height, width }: Prediction): Promise<JudgedPicture> {
+    const { counts, judged } = await this.evaluator.add(image, pixels);
+    const picture = { counts, ...(judged ? { panoptic: { image, annotation: judged.annotation } } : {}) };
+    this.pictures.push(picture);
+    if (judged && this.output !== undefined) {
+      const path = join(this.output, 'panoptic_results', judged.annotation.file_name);
+      await writeFileAtomic(path, await encodePanopticPng({ ids: judged.pixels, height, width }));
+    }
+    return picture;
   }
 
   async finish(): Promise<JudgedPixels> {
-    const { dataset, semanticClassNames } = this.evaluator;
-    const categories = dataset?.categories ?? [];
-    if (this.output !== undefined && this.annotations.length > 0) {
-      const content = { images: this.images, annotations: this.annotations, categories };
-      await writeFileAtomic(join(this.output, 'panoptic_results.json'), JSON.stringify(content));
-    }
-    return { evaluation: this.evaluator.evaluate(), categories, semanticClassNames };
+    await writePanopticResults(this.output, this.pictures, this.classes);
+    return judgedPixels(this.evaluator);
   }
+}
+
+/** The pictures of all shards as one run judges them: in the order given, which is by ascending id. */
+export async function judgePictures(
+  pictures: readonly JudgedPicture[],
+  classes: JudgedClasses,
+  output: string,
+): Promise<JudgedPixels> {
+  const evaluator = PixelEvaluator.ofClasses(classes);
+  for (const { counts } of pictures) evaluator.count(counts);
+  await writePanopticResults(output, pictures, classes);
+  return judgedPixels(evaluator);
+}
+
+function judgedPixels(evaluator: PixelEvaluator): JudgedPixels {
+  const { categories = [], semanticClassNames } = evaluator.classes;
+  return { evaluation: evaluator.evaluate(), categories, semanticClassNames };
+}
+
+/** `panoptic_results.json` beside its PNGs. */
+async function writePanopticResults(
+  output: string | undefined,
+  pictures: readonly JudgedPicture[],
+  { categories = [] }: JudgedClasses,
+): Promise<void> {
+  const rows = pictures.flatMap(({ panoptic }) => panoptic ?? []);
+  if (output === undefined || rows.length === 0) return;
+  const content = { images: rows.map(({ image }) => image), annotations: rows.map(({ annotation }) => annotation), categories };
+  await writeFileAtomic(join(output, 'panoptic_results.json'), JSON.stringify(content));
 }
 
 /** Judges predictions that lie in files: a panoptic JSON file beside its PNGs, or a folder of semantic maps. */

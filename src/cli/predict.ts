@@ -84,6 +84,10 @@ async function predict(patterns: readonly string[], flags: PredictFlags): Promis
   const { ArgumentError } = await import('../errors.js');
   const score = Number(flags.score);
   if (!(score >= 0 && score <= 1)) throw new ArgumentError(`--score is '${flags.score}'; expected a number from 0 to 1.`);
+  if (flags.shard === undefined) {
+    const { refuseCopies } = await import('../sharding/shard.js');
+    refuseCopies('predict', process.env);
+  }
   const files = await findImages(patterns);
   const { augmentationOverrides, loadPredictor } = await import('./load_predictor.js');
   if (flags.overlap !== undefined && flags.tile === undefined) throw new ArgumentError('--overlap goes with --tile.');
@@ -138,6 +142,7 @@ async function predictShard(predictor: Predictor, files: readonly string[], flag
   const done = await writePredictionPart(predictor, files, {
     folder: flags.output,
     shard,
+    lock: { notice: (line) => console.error(line) },
     format: flags.format,
     outputs: pictureNames(files, flags),
     ...(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels }),

@@ -5,6 +5,7 @@ import { DatasetError } from '../errors.js';
 import { fingerprint, modelFingerprint } from '../sharding/fingerprint.js';
 import { joinParts, listed } from '../sharding/join_parts.js';
 import { PartWriter } from '../sharding/part_file.js';
+import type { PartLockOptions } from '../sharding/part_lock.js';
 import { ownsBatch, type Shard } from '../sharding/shard.js';
 import { categoriesOf, type Format, type PredictedImage, predictImage } from './predicted_image.js';
 import type { ShardDone } from './shard_summary.js';
@@ -19,6 +20,8 @@ interface PredictionPartOptions {
   maxPixels?: string;
   tile?: number;
   overlap?: number;
+  /** Of the lock of the part. */
+  lock?: PartLockOptions;
   onImage: (image: PredictedImage) => void;
 }
 
@@ -26,10 +29,10 @@ interface PredictionPartOptions {
 export async function writePredictionPart(
   predictor: Predictor,
   files: readonly string[],
-  { folder, shard, format, outputs, maxPixels, tile, overlap, onImage }: PredictionPartOptions,
+  { folder, shard, format, outputs, maxPixels, tile, overlap, lock, onImage }: PredictionPartOptions,
 ): Promise<ShardDone & { failed: number }> {
-  const part = await PartWriter.open<PredictedImage>(folder, shard, {
-    command: 'predict',
+  const about = {
+    command: 'predict' as const,
     images: files.length,
     same: {
       files: fingerprint(files.map((file) => resolve(file))),
@@ -40,7 +43,8 @@ export async function writePredictionPart(
       overlap: overlap ?? '',
       categories: JSON.stringify(await categoriesOf(predictor, format)),
     },
-  });
+  };
+  const part = await PartWriter.open<PredictedImage>(folder, shard, about, lock);
   try {
     const own = files.map((_, place) => place).filter((place) => ownsBatch(shard, place));
     const before = own.filter((place) => part.records.get(place)?.report).length;

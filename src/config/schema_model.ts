@@ -1,4 +1,14 @@
-import { backbones, boxHeads, boxLosses, metaArchitectures, roiHeads } from '../registry/registries.js';
+import {
+  backbones,
+  boxHeads,
+  boxLosses,
+  keypointHeads,
+  maskHeads,
+  metaArchitectures,
+  roiHeads,
+  rpnHeads,
+  semanticHeads,
+} from '../registry/registries.js';
 import { bool, bools, float, floatLists, floats, int, ints, string, strings } from './field.js';
 
 const NORMS = ['', 'BN', 'SyncBN', 'FrozenBN', 'GN', 'nnSyncBN', 'naiveSyncBN', 'naiveSyncBN_N', 'LN'] as const;
@@ -63,7 +73,10 @@ export const modelSchema = {
     OFFSET: float(0, 'First anchor centre as a fraction of the stride, in [0, 1).'),
   },
   RPN: {
-    HEAD_NAME: string('StandardRPNHead', 'The RPN head.', { choices: ['StandardRPNHead'] }),
+    HEAD_NAME: string('StandardRPNHead', 'The RPN head.', {
+      choices: ['StandardRPNHead'],
+      registered: rpnHeads,
+    }),
     IN_FEATURES: strings(['res4'], 'Maps that the RPN reads.'),
     BOUNDARY_THRESH: int(-1, 'Training: anchors further outside the image than this are dropped; -1 keeps all.'),
     IOU_THRESHOLDS: floats([0.3, 0.7], 'Training: overlaps that part background, ignored and foreground anchors.'),
@@ -133,6 +146,7 @@ export const modelSchema = {
   ROI_MASK_HEAD: {
     NAME: string('MaskRCNNConvUpsampleHead', 'The mask head.', {
       choices: ['MaskRCNNConvUpsampleHead', 'PointRendMaskHead', 'CoarseMaskHead'],
+      registered: maskHeads,
     }),
     ...pooler(14, 'mask'),
     NUM_CONV: int(0, '3x3 convolutions before the deconvolution.'),
@@ -141,7 +155,10 @@ export const modelSchema = {
     CLS_AGNOSTIC_MASK: bool(false, 'One mask for all classes instead of one a class.'),
   },
   ROI_KEYPOINT_HEAD: {
-    NAME: string('KRCNNConvDeconvUpsampleHead', 'The keypoint head.', { choices: ['KRCNNConvDeconvUpsampleHead'] }),
+    NAME: string('KRCNNConvDeconvUpsampleHead', 'The keypoint head.', {
+      choices: ['KRCNNConvDeconvUpsampleHead'],
+      registered: keypointHeads,
+    }),
     ...pooler(14, 'keypoint'),
     CONV_DIMS: ints(new Array<number>(8).fill(512), 'Channels of its convolutions.'),
     NUM_KEYPOINTS: int(17, 'Keypoints of an instance.'),
@@ -150,7 +167,7 @@ export const modelSchema = {
     LOSS_WEIGHT: float(1, 'Training: weight of the keypoint loss.'),
   },
   SEM_SEG_HEAD: {
-    NAME: string('SemSegFPNHead', 'The semantic segmentation head.', { choices: ['SemSegFPNHead'] }),
+    NAME: string('SemSegFPNHead', 'The semantic segmentation head.', { choices: ['SemSegFPNHead'], registered: semanticHeads }),
     IN_FEATURES: strings(['p2', 'p3', 'p4', 'p5'], 'Maps that it reads.'),
     IGNORE_VALUE: int(255, 'Training: ground truth label without loss.'),
     NUM_CLASSES: int(54, 'Classes, background included.'),

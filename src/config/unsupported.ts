@@ -1,4 +1,4 @@
-import { backbones, boxHeads, metaArchitectures, roiHeads } from '../registry/registries.js';
+import { backbones, boxHeads, maskHeads, metaArchitectures, roiHeads, semanticHeads } from '../registry/registries.js';
 import type { Config } from './schema.js';
 
 type Rule = [key: string, bad: (cfg: Config) => boolean, what: (cfg: Config) => string];
@@ -122,7 +122,11 @@ const HEAD_RULES: Rule[] = [
 ];
 
 const SEMANTIC_RULES: Rule[] = [
-  ['MODEL.SEM_SEG_HEAD.NAME', ({ MODEL }) => MODEL.SEM_SEG_HEAD.NAME !== 'SemSegFPNHead', ({ MODEL }) => MODEL.SEM_SEG_HEAD.NAME],
+  [
+    'MODEL.SEM_SEG_HEAD.NAME',
+    ({ MODEL }) => MODEL.SEM_SEG_HEAD.NAME !== 'SemSegFPNHead' && !semanticHeads.has(MODEL.SEM_SEG_HEAD.NAME),
+    ({ MODEL }) => MODEL.SEM_SEG_HEAD.NAME,
+  ],
   ['MODEL.SEM_SEG_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.SEM_SEG_HEAD.NORM), ({ MODEL }) => MODEL.SEM_SEG_HEAD.NORM],
 ];
 
@@ -142,7 +146,7 @@ const KEYPOINT_RULES: Rule[] = [
 const MASK_RULES: Rule[] = [
   [
     'MODEL.ROI_MASK_HEAD.NAME',
-    ({ MODEL }) => MODEL.ROI_MASK_HEAD.NAME !== 'MaskRCNNConvUpsampleHead',
+    ({ MODEL }) => MODEL.ROI_MASK_HEAD.NAME !== 'MaskRCNNConvUpsampleHead' && !maskHeads.has(MODEL.ROI_MASK_HEAD.NAME),
     ({ MODEL }) => MODEL.ROI_MASK_HEAD.NAME,
   ],
   ['MODEL.ROI_MASK_HEAD.NORM', ({ MODEL }) => !NORMS.includes(MODEL.ROI_MASK_HEAD.NORM), ({ MODEL }) => MODEL.ROI_MASK_HEAD.NORM],

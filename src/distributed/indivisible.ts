@@ -6,14 +6,24 @@ const DIVISIBLE = ['GeneralizedRCNN', 'ProposalNetwork', 'RetinaNet', 'PanopticF
 /** Their heads on regions. */
 const HEADS = ['StandardROIHeads', 'Res5ROIHeads', 'CascadeROIHeads'];
 
-/** What keeps a config from being trained in several processes, a sentence each; none for most. */
-export function indivisibleSettings({ MODEL }: Config): string[] {
+/**
+ * What keeps a config from being trained in several processes, a sentence each; none for most.
+ * @param model the one of that config: of parts of one's own, `isDivisible` says whether they do
+ */
+export function indivisibleSettings(
+  { MODEL }: Config,
+  { isDivisible = false }: { readonly isDivisible?: boolean } = {},
+): string[] {
   const reasons: string[] = [];
   const { META_ARCHITECTURE: model, ROI_HEADS } = MODEL;
   // What else learns may have means of its own kind.
-  if (!DIVISIBLE.includes(model)) reasons.push(`MODEL.META_ARCHITECTURE is ${model}; ${list(DIVISIBLE)} do.`);
-  else if ((model === 'GeneralizedRCNN' || model === 'PanopticFPN') && !HEADS.includes(ROI_HEADS.NAME))
-    reasons.push(`MODEL.ROI_HEADS.NAME is ${ROI_HEADS.NAME}; ${list(HEADS)} do.`);
+  const hasHeads = model === 'GeneralizedRCNN' || model === 'PanopticFPN';
+  if (!isDivisible && !DIVISIBLE.includes(model))
+    reasons.push(`MODEL.META_ARCHITECTURE is ${model}; ${list(DIVISIBLE)} do, and models of your own whose isDivisible is true.`);
+  else if (!isDivisible && hasHeads && !HEADS.includes(ROI_HEADS.NAME))
+    reasons.push(
+      `MODEL.ROI_HEADS.NAME is ${ROI_HEADS.NAME}; ${list(HEADS)} do, and heads of your own whose isDivisible is true.`,
+    );
   for (const key of synchronisedNorms({ MODEL }))
     if (key.startsWith('MODEL.ROI_') || (key === 'MODEL.RESNETS.NORM' && ROI_HEADS.NAME === 'Res5ROIHeads'))
       reasons.push(

@@ -73,8 +73,10 @@ export async function evaluateModel(
   const pixels =
     truth && hasPixels(kind) ? await PixelEvaluator.open(truth, pixelClasses(about), categoriesOfClasses) : undefined;
   const progress = onProgress ? { onProgress } : {};
+  const counts: PixelCounts[] = [];
   const onPrediction = async (image: CocoDataset['images'][number], prediction: Prediction) => {
-    await pixels?.add(image, prediction.pixels);
+    const found = await pixels?.add(image, prediction.pixels);
+    if (found && processes) counts.push(found.counts);
   };
   const predictor: BatchPredictor = {
     classNames: about.classNames,
@@ -94,13 +96,14 @@ export async function evaluateModel(
   if (processes && processes.size > 1) {
     // No process may give up alone: the others would wait for it.
     const found = await predictDataset(predictor, partOf(dataset, processes), images, { onPrediction, ...progress });
-    const parts = processes.gatherToFirst(encode({ found, counts: pixels?.counts }));
+    const parts = processes.gatherToFirst(encode({ found, counts }));
     if (processes.rank > 0) return decode(processes.broadcast(new Uint8Array(0))) as Record<string, number>;
     const all: CocoResult[] = [];
     for (const [rank, bytes] of parts.entries()) {
-      const part = decode(bytes) as { found: CocoResult[]; counts?: PixelCounts };
+      const part = decode(bytes) as { found: CocoResult[]; counts: PixelCounts[] };
       for (const row of part.found) all.push(row);
-      if (rank > 0 && part.counts) pixels?.merge(part.counts);
+      // One picture after the other, as one process sums them.
+      if (rank > 0) for (const picture of part.counts) pixels?.count(picture);
     }
     const numbers = percentages(all);
     processes.broadcast(encode(numbers));

@@ -26,7 +26,7 @@ export interface PredictDatasetOptions {
   /** Only the batches of this shard: the shards together do what one run without does, in the same batches, so that no number differs. */
   readonly shard?: Shard;
   /** Sees every prediction whole, with its image, before the next batch. */
-  readonly onPrediction?: (image: CocoDataset['images'][number], prediction: Prediction) => Promise<void> | void;
+  readonly onPrediction?: (image: CocoDataset['images'][number], prediction: Prediction) => unknown;
   /** Ids of images that need no prediction any more. */
   readonly done?: ReadonlySet<number>;
 }

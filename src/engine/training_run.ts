@@ -280,13 +280,14 @@ function drawSeed(processes: Communicator | undefined): number {
 
 /** @throws ConfigError for a model that has no losses here, or none that can be divided over processes */
 function trainable(config: Config, processes: Communicator | undefined): MetaArchitecture {
-  const indivisible = processes && processes.size > 1 ? indivisibleSettings(config) : [];
-  if (indivisible.length > 0)
-    throw new ConfigError(`This configuration does not train in several processes: ${indivisible.join(' ')}`);
   const untrainable = untrainableSettings(config);
   if (untrainable.length > 0)
     throw new ConfigError(`This configuration predicts here but does not train: ${untrainable.join(' ')}`);
-  return buildModel(config);
+  const model = buildModel(config);
+  const indivisible = processes && processes.size > 1 ? indivisibleSettings(config, model) : [];
+  if (indivisible.length === 0) return model;
+  model.dispose();
+  throw new ConfigError(`This configuration does not train in several processes: ${indivisible.join(' ')}`);
 }
 
 /** Of a run's folder; of several processes the first says which one it is. */

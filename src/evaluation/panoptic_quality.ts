@@ -52,6 +52,16 @@ export interface PanopticResult {
   percentages: Record<string, number>;
 }
 
+/** What one image adds, by category id. */
+export interface PanopticCounts {
+  /** Segments that were found, with their overlap, in the order in which they are summed. */
+  readonly matched: readonly (readonly [category: number, iou: number])[];
+  /** Of the ground truth without a match. */
+  readonly missed: readonly number[];
+  /** Of the prediction without a match. */
+  readonly wrong: readonly number[];
+}
+
 /** Panoptic quality as panopticapi computes it, image by image. */
 export class PanopticQuality {
   private readonly stats = new Map<number, { tp: number; fp: number; fn: number; iouSum: number }>();
@@ -64,9 +74,27 @@ export class PanopticQuality {
    * Counts one image.
    *
    * @param name how errors call the image
+   * @returns what was counted, for `count` of another evaluator of the same categories
    * @throws DatasetError when pixels and list of the prediction disagree, sizes differ, or a category is unknown
    */
-  add(truth: PanopticImage, prediction: PanopticImage, name: string): void {
+  add(truth: PanopticImage, prediction: PanopticImage, name: string): PanopticCounts {
+    const counts = this.compare(truth, prediction, name);
+    this.count(counts);
+    return counts;
+  }
+
+  /** Adds what one image was found to have: images in the same order give the same sums, whoever looked at them. */
+  count({ matched, missed, wrong }: PanopticCounts): void {
+    for (const [category, iou] of matched) {
+      const stat = this.stats.get(category)!;
+      stat.tp++;
+      stat.iouSum += iou;
+    }
+    for (const category of missed) this.stats.get(category)!.fn++;
+    for (const category of wrong) this.stats.get(category)!.fp++;
+  }
+
+  private compare(truth: PanopticImage, prediction: PanopticImage, name: string): PanopticCounts {
     if (truth.ids.length !== prediction.ids.length)
       throw new DatasetError(
         `Image ${name}: the prediction has ${prediction.ids.length} pixels, the ground truth ${truth.ids.length}.`,
@@ -82,22 +110,24 @@ export class PanopticQuality {
     for (const s of predicted.values()) {
       if (!areas.has(s.id))
         throw new DatasetError(`Image ${name}: the predicted segment ${s.id} is in the list but not in the pixels.`);
-      this.of(s.category_id, name);
+      this.check(s.category_id, name);
     }
 
+    const matched: [number, number][] = [];
+    const missed: number[] = [];
+    const wrong: number[] = [];
     const matchedTruth = new Set<number>();
     const matchedPrediction = new Set<number>();
     const labelled = new Map(truth.segments.map((s) => [s.id, s]));
     for (const [t, row] of common) {
       const segment = labelled.get(t);
       if (!segment || segment.iscrowd === 1) continue;
-      const stat = this.of(segment.category_id, name);
+      this.check(segment.category_id, name);
       for (const [p, count] of row) {
         if (predicted.get(p)?.category_id !== segment.category_id) continue;
         const iou = count / (areas.get(p)! + (segment.area ?? 0) - count - overlap(VOID, p));
         if (!(iou > 0.5)) continue;
-        stat.tp++;
-        stat.iouSum += iou;
+        matched.push([segment.category_id, iou]);
         matchedTruth.add(t);
         matchedPrediction.add(p);
       }
@@ -106,15 +136,19 @@ export class PanopticQuality {
     for (const segment of labelled.values()) {
       if (matchedTruth.has(segment.id)) continue;
       if (segment.iscrowd === 1) crowds.set(segment.category_id, segment.id);
-      else this.of(segment.category_id, name).fn++;
+      else {
+        this.check(segment.category_id, name);
+        missed.push(segment.category_id);
+      }
     }
     for (const segment of predicted.values()) {
       if (matchedPrediction.has(segment.id)) continue;
       const crowd = crowds.get(segment.category_id);
       const excused = overlap(VOID, segment.id) + (crowd === undefined ? 0 : overlap(crowd, segment.id));
       if (excused / areas.get(segment.id)! > 0.5) continue;
-      this.of(segment.category_id, name).fp++;
+      wrong.push(segment.category_id);
     }
+    return { matched, missed, wrong };
   }
 
   /** The qualities of all images so far. */
@@ -146,30 +180,9 @@ export class PanopticQuality {
     return { all, things, stuff, perClass, percentages };
   }
 
-  /** What was counted, flat, for `addCounts` of another evaluator of the same categories. */
-  get counts(): number[] {
-    return this.categories.flatMap(({ id }) => {
-      const { tp, fp, fn, iouSum } = this.stats.get(id)!;
-      return [tp, fp, fn, iouSum];
-    });
-  }
-
-  /** Adds what another evaluator of the same categories counted. */
-  addCounts(counts: readonly number[]): void {
-    this.categories.forEach(({ id }, i) => {
-      const stat = this.stats.get(id)!;
-      const [tp, fp, fn, iouSum] = counts.slice(4 * i, 4 * i + 4) as [number, number, number, number];
-      stat.tp += tp;
-      stat.fp += fp;
-      stat.fn += fn;
-      stat.iouSum += iouSum;
-    });
-  }
-
-  private of(category: number, name: string) {
-    const stat = this.stats.get(category);
-    if (!stat) throw new DatasetError(`Image ${name}: the category ${category} is not among the categories of the data set.`);
-    return stat;
+  private check(category: number, name: string): void {
+    if (!this.stats.has(category))
+      throw new DatasetError(`Image ${name}: the category ${category} is not among the categories of the data set.`);
   }
 }
 

@@ -6,7 +6,7 @@ import { readSemanticLabels } from '../data/image_io/read_semantic_labels.js';
 import { DatasetError } from '../errors.js';
 import type { PixelResults } from '../structures/detected_instances.js';
 import type { PanopticFiles } from './panoptic_files.js';
-import { PanopticQuality, type PanopticResult } from './panoptic_quality.js';
+import { type PanopticCounts, PanopticQuality, type PanopticResult } from './panoptic_quality.js';
 import { SemanticSegmentationEvaluator } from './semantic_segmentation.js';
 
 /** What the pixels of a prediction are judged by; one of the two at least. */
@@ -32,11 +32,19 @@ export interface PixelEvaluation {
   readonly semantic?: Record<string, number>;
 }
 
-/** Counts that several processes add up. */
+/** What the pixels of one picture add, for `count` of another evaluator of the same classes. */
 export interface PixelCounts {
-  readonly panoptic: readonly number[];
-  readonly confusion: readonly number[];
-  readonly boundaryConfusion: readonly number[];
+  readonly panoptic?: PanopticCounts;
+  /** Cells of the confusion matrices that are not 0. */
+  readonly confusion: readonly (readonly [cell: number, pixels: number])[];
+  readonly boundaryConfusion: readonly (readonly [cell: number, pixels: number])[];
+}
+
+/** The classes that pixels were judged by, as `ofClasses` takes them. */
+export interface JudgedClasses {
+  /** Of the panoptic file, where there is one. */
+  readonly categories?: PanopticDataset['categories'];
+  readonly semanticClassNames: readonly string[];
 }
 
 /** A predicted panoptic map under the categories of the data set: a row of a panoptic file, and the pixels of its PNG. */
@@ -53,14 +61,19 @@ export class PixelEvaluator {
 
   private constructor(
     private readonly truth: PixelTruth,
-    /** The panoptic file, where there is one. */
-    readonly dataset: PanopticDataset | undefined,
     private readonly ids: PanopticCategoryIds,
-    private readonly classNames: readonly string[],
+    readonly classes: JudgedClasses,
+    annotations: readonly PanopticAnnotation[] = [],
   ) {
-    this.annotations = new Map(dataset?.annotations.map((annotation) => [annotation.image_id, annotation]));
-    this.quality = dataset && new PanopticQuality(dataset.categories);
+    const { categories, semanticClassNames: classNames } = classes;
+    this.annotations = new Map(annotations.map((annotation) => [annotation.image_id, annotation]));
+    this.quality = categories && new PanopticQuality(categories);
     this.labels = new SemanticSegmentationEvaluator({ classNames, ignoreLabel: IGNORED_LABEL });
+  }
+
+  /** For what others counted, without truth. */
+  static ofClasses(classes: JudgedClasses): PixelEvaluator {
+    return new PixelEvaluator({}, { things: [], stuff: [] }, classes);
   }
 
   /**
@@ -73,7 +86,7 @@ export class PixelEvaluator {
     { classNames, semanticClassNames: names }: PixelClasses,
     categoriesOf: (classNames: readonly string[], things: PanopticDataset['categories']) => readonly (number | undefined)[],
   ): Promise<PixelEvaluator> {
-    if (!truth.panoptic) return new PixelEvaluator(truth, undefined, { things: [], stuff: [] }, names);
+    if (!truth.panoptic) return new PixelEvaluator(truth, { things: [], stuff: [] }, { semanticClassNames: names });
     const dataset = await readPanopticDataset(truth.panoptic.json);
     const stuff = dataset.categories.filter(({ isthing }) => isthing === 0);
     if (stuff.length + 1 !== names.length)
@@ -86,54 +99,53 @@ export class PixelEvaluator {
       things: classNames.length === 0 ? [] : categoriesOf(classNames, things),
       stuff: [undefined, ...stuff.map(({ id }) => id)],
     };
-    return new PixelEvaluator(truth, dataset, ids, semanticClassNames(dataset.categories));
+    const classes = { categories: dataset.categories, semanticClassNames: semanticClassNames(dataset.categories) };
+    return new PixelEvaluator(truth, ids, classes, dataset.annotations);
   }
 
   /**
    * Counts one picture.
-   * @returns the panoptic map under the data set's categories, where there is one and a panoptic file
+   * @returns what was counted, and the panoptic map under the data set's categories, where there is one and a panoptic file
    * @throws DatasetError for a picture without truth, or of another size
    */
   async add(
     image: { readonly id: number; readonly file_name: string },
     found: PixelResults,
-  ): Promise<JudgedPanoptic | undefined> {
+  ): Promise<{ counts: PixelCounts; judged?: JudgedPanoptic }> {
+    const { categories, semanticClassNames: classNames } = this.classes;
     const annotation = this.annotations.get(image.id);
-    if (this.dataset && !annotation)
+    if (categories && !annotation)
       throw new DatasetError(`${this.truth.panoptic!.json} has no annotation for image ${image.id} (${image.file_name}).`);
     const png = annotation && (await readPanopticPng(`${this.truth.panoptic!.folder}/${annotation.file_name}`));
     const { semantic, panoptic } = found;
+    const labels = new SemanticSegmentationEvaluator({ classNames, ignoreLabel: IGNORED_LABEL });
     if (semantic) {
       const wanted = this.truth.semantic
         ? await readSemanticLabels(semanticMapPath(this.truth.semantic, image.file_name))
-        : panopticToSemantic(png!, annotation!.segments_info, this.dataset!.categories);
+        : panopticToSemantic(png!, annotation!.segments_info, categories!);
       checkSize(image.file_name, semantic, wanted);
-      this.labels.add(semantic.labels, wanted.data, semantic.height, semantic.width);
+      labels.add(semantic.labels, wanted.data, semantic.height, semantic.width);
     }
-    if (!panoptic || !this.quality) return undefined;
+    const pixels = { confusion: filled(labels.confusion), boundaryConfusion: filled(labels.boundaryConfusion) };
+    if (!panoptic || !this.quality) {
+      this.count(pixels);
+      return { counts: pixels };
+    }
     checkSize(image.file_name, panoptic, png!);
     const name = annotation!.file_name.replace(/\.[^./\\]*$/, '');
     const judged = panopticAnnotation(panoptic, image.id, `${name}.png`, this.ids);
     const truth = { ids: png!.ids, segments: annotation!.segments_info };
-    this.quality.add(truth, { ids: judged.pixels, segments: judged.annotation.segments_info }, String(image.id));
-    return judged;
+    const prediction = { ids: judged.pixels, segments: judged.annotation.segments_info };
+    const quality = this.quality.add(truth, prediction, String(image.id));
+    this.count(pixels);
+    return { counts: { ...pixels, panoptic: quality }, judged };
   }
 
-  /** What was counted so far, for `merge`. */
-  get counts(): PixelCounts {
-    const { confusion, boundaryConfusion } = this.labels;
-    return {
-      panoptic: this.quality?.counts ?? [],
-      confusion: [...confusion],
-      boundaryConfusion: [...boundaryConfusion],
-    };
-  }
-
-  /** Adds what another evaluator of the same truth counted. */
-  merge({ panoptic, confusion, boundaryConfusion }: PixelCounts): void {
-    this.quality?.addCounts(panoptic);
-    confusion.forEach((count, i) => (this.labels.confusion[i]! += count));
-    boundaryConfusion.forEach((count, i) => (this.labels.boundaryConfusion[i]! += count));
+  /** Adds what one picture was found to have, by this evaluator or another: pictures in the same order give the same numbers to the last digit. */
+  count({ panoptic, confusion, boundaryConfusion }: PixelCounts): void {
+    if (panoptic) this.quality?.count(panoptic);
+    for (const [cell, pixels] of confusion) this.labels.confusion[cell]! += pixels;
+    for (const [cell, pixels] of boundaryConfusion) this.labels.boundaryConfusion[cell]! += pixels;
   }
 
   evaluate(): PixelEvaluation {
@@ -143,11 +155,15 @@ export class PixelEvaluator {
       ...(judged ? { semantic: this.labels.evaluate() } : {}),
     };
   }
+}
 
-  /** By semantic class, as the panoptic file has them, else the model. */
-  get semanticClassNames(): readonly string[] {
-    return this.classNames;
-  }
+/** The cells of a matrix that are not 0. */
+function filled(matrix: Float64Array): [number, number][] {
+  const cells: [number, number][] = [];
+  matrix.forEach((count, cell) => {
+    if (count !== 0) cells.push([cell, count]);
+  });
+  return cells;
 }
 
 /** Percentages by task and name, as Detectron2 logs them: `panoptic_seg/PQ`, `sem_seg/mIoU`. */

@@ -26,6 +26,10 @@ export class GeneralizedRcnn extends ProposalNetwork {
     return new GeneralizedRcnn({ ...options, roiHeads: buildRoiHeads(cfg, options.backbone.outShapes) });
   }
 
+  override get isDivisible(): boolean {
+    return this.options.roiHeads.isDivisible;
+  }
+
   /** Detects objects in resized pictures of any sizes, together. */
   override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const { features, proposals, imageSizes, times } = await this.propose(images, options);

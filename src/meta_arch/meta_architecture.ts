@@ -66,6 +66,14 @@ export abstract class MetaArchitecture extends Module implements TrainableModel 
 
   abstract computeLosses(samples: readonly TrainingSample[], pass: TrainingPass): Promise<BatchLosses>;
 
+  /**
+   * Whether the pictures of a batch may lie in several processes. Models of one's own say so where each picture draws by its place in the batch
+   * (`orderOfImage`) and `computeLosses` gives `counts`.
+   */
+  get isDivisible(): boolean {
+    return false;
+  }
+
   get trainingState(): unknown {
     return undefined;
   }

@@ -3,6 +3,7 @@ import type { Config } from '../config/index.js';
 import { PendingRead } from '../ops/read_back.js';
 import { buildRoiHeads } from '../roi_heads/build_roi_heads.js';
 import { SemSegHead } from '../semantic/sem_seg_head.js';
+import type { SemanticHead } from '../semantic/semantic_head.js';
 import type { InputImage } from '../structures/image_list.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { GeneralizedRcnn, type GeneralizedRcnnOptions } from './generalized_rcnn.js';
@@ -12,7 +13,7 @@ import { labelOnDevice, semanticMaps } from './semantic_segmentor.js';
 import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface PanopticFpnOptions extends GeneralizedRcnnOptions {
-  readonly semSegHead: SemSegHead;
+  readonly semSegHead: SemanticHead;
   /** Of the losses of the heads on regions. */
   readonly instanceLossWeight: number;
 }

@@ -57,6 +57,10 @@ export class ProposalNetwork extends MetaArchitecture {
     return { backbone, proposalGenerator, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD };
   }
 
+  override get isDivisible(): boolean {
+    return true;
+  }
+
   /** Proposes regions in resized pictures of any sizes, together: class 0, the objectness logit as score. */
   override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
     const { features, proposals, times } = await this.propose(images, options);

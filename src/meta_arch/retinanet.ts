@@ -145,6 +145,10 @@ export class RetinaNet extends MetaArchitecture {
   }
 
   /** The running mean that the losses are divided by. */
+  override get isDivisible(): boolean {
+    return true;
+  }
+
   override get trainingState(): { readonly lossNormalizer: number } {
     return { lossNormalizer: this.lossNormalizer };
   }

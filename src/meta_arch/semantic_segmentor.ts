@@ -3,8 +3,9 @@ import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
 import { readBack } from '../ops/read_back.js';
 import { noDetections } from '../roi_heads/fast_rcnn_inference.js';
-import { semanticLabels } from '../semantic/semantic_labels.js';
 import { SemSegHead } from '../semantic/sem_seg_head.js';
+import type { SemanticHead } from '../semantic/semantic_head.js';
+import { semanticLabels } from '../semantic/semantic_labels.js';
 import type { ImageList, InputImage } from '../structures/image_list.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { buildBackbone } from './build_backbone.js';
@@ -18,7 +19,7 @@ import {
 import type { BatchLosses, TrainingPass } from './training_pass.js';
 
 export interface SemanticSegmentorOptions extends MetaArchitectureOptions {
-  readonly semSegHead: SemSegHead;
+  readonly semSegHead: SemanticHead;
 }
 
 /** A pyramid with the semantic branch alone (Detectron2's `SemanticSegmentor`): the class of every pixel, no objects. */
@@ -32,6 +33,10 @@ export class SemanticSegmentor extends MetaArchitecture {
     const backbone = buildBackbone(cfg);
     const semSegHead = SemSegHead.fromConfig(cfg, backbone.outShapes);
     return new SemanticSegmentor({ backbone, semSegHead, pixelMean: cfg.MODEL.PIXEL_MEAN, pixelStd: cfg.MODEL.PIXEL_STD });
+  }
+
+  override get isDivisible(): boolean {
+    return true;
   }
 
   override async infer(images: readonly InputImage[], options: InferenceOptions = {}): Promise<Inference> {
@@ -65,7 +70,7 @@ export class SemanticSegmentor extends MetaArchitecture {
 
 /** The class of every pixel of every picture at its output size, picture after picture, on the device. @returns [total] */
 export function labelOnDevice(
-  head: SemSegHead,
+  head: SemanticHead,
   features: FeatureMaps,
   imageSizes: ImageList['imageSizes'],
   { trace, outputSizes = imageSizes }: InferenceOptions,

@@ -6,30 +6,22 @@ import type { Module } from '../layers/module.js';
 import { ModuleList } from '../layers/module_list.js';
 import { scaleGradient } from '../layers/scale_gradient.js';
 import { boxLossFromConfig } from '../losses/box_regression.js';
-import type { HostTrace, TrainingPass } from '../meta_arch/training_pass.js';
-import { readBack } from '../ops/read_back.js';
 import { Box2BoxTransform } from '../rpn/box_transform.js';
-import { refineRegions } from '../rpn/decode_on_device.js';
-import type { Proposals } from '../rpn/find_top_proposals.js';
 import { Matcher } from '../rpn/matcher.js';
-import { PROPOSAL_COLUMNS } from '../rpn/proposal_kernel.js';
 import type { Trace } from '../rpn/rpn.js';
-import { orderOfImage, type Permutations } from '../rpn/subsample_labels.js';
 import type { TrainingSample } from '../structures/training_sample.js';
 import { BoxHead, type RegionHead } from './box_head.js';
-import { allClasses, type BoxLossOptions, boxLosses, classificationMetrics, type LabelledRegions } from './box_losses.js';
+import { allClasses, boxLosses, classificationMetrics, type LabelledRegions } from './box_losses.js';
 import { BoxPredictor } from './box_predictor.js';
-import { nextStageRegions } from './cascade_stage.js';
-import type { Detections, DetectionSelection } from './fast_rcnn_inference.js';
+import type { DetectionSelection } from './fast_rcnn_inference.js';
 import { KeypointBranch } from './keypoint_branch.js';
 import { keypointBranchLosses } from './keypoint_branch_losses.js';
 import { MaskBranch } from './mask_branch.js';
 import { maskBranchLosses } from './mask_branch_losses.js';
 import { MaskHead } from './mask_head.js';
-import { type ChooseDetections, RoiHeads, type RoiLosses, type RoiProposals } from './roi_heads.js';
-import { paddedCount } from './region_counts.js';
+import { type LearntStage, MultiStageRoiHeads, type MultiStageTraining } from './multi_stage_roi_heads.js';
 import { RoiPooler } from './roi_pooler.js';
-import { type ProposalSampling, type SampledProposals, sampleProposals } from './sample_proposals.js';
+import type { SampledProposals } from './sample_proposals.js';
 import { softNmsFromConfig } from './suppress_detections.js';
 
 /** One stage of a cascade. */
@@ -44,23 +36,14 @@ export interface CascadeRoiHeadsOptions {
   readonly mask: MaskBranch | undefined;
   readonly keypoint: KeypointBranch | undefined;
   readonly selection: DetectionSelection;
-  readonly training: CascadeTrainingOptions;
-}
-
-/** How a cascade learns. */
-export interface CascadeTrainingOptions {
-  /** The draw for the first stage. */
-  readonly sampling: Omit<ProposalSampling, 'matcher'>;
-  /** A matcher a stage. */
-  readonly matchers: readonly Matcher[];
-  readonly loss: BoxLossOptions;
+  readonly training: MultiStageTraining;
 }
 
 /**
  * Box heads one after another, each on the boxes that the one before has moved (Cai and Vasconcelos 2018; Detectron2's `CascadeROIHeads`): the boxes are
  * the last one's, the scores the mean of all.
  */
-export class CascadeRoiHeads extends RoiHeads {
+export class CascadeRoiHeads extends MultiStageRoiHeads {
   constructor(readonly options: CascadeRoiHeadsOptions) {
     super();
     this.child('box_head', new ModuleList(options.stages.map(({ head }) => head)));
@@ -123,158 +106,54 @@ export class CascadeRoiHeads extends RoiHeads {
     return this.options.keypoint;
   }
 
-  /**
-   * Draws the regions that the first stage and the mask branch learn from; later stages take what the one before made of them.
-   * @param proposals per image, detached
-   */
-  override sample(proposals: readonly Proposals[], samples: readonly TrainingSample[], order: Permutations): SampledProposals[] {
-    const { sampling, matchers } = this.options.training;
-    const first = { ...sampling, matcher: matchers[0] };
-    return proposals.map(({ boxes }, i) => sampleProposals(boxes, samples[i].groundTruth, first, orderOfImage(order, i)));
+  protected override get boxPooler(): RoiPooler {
+    return this.options.boxPooler;
   }
 
-  /** Every stage has losses of its own, `loss_cls_stage0` and so on. Between two stages the deltas come back: matching is on the host. */
-  override async learn(
+  protected override get transforms(): readonly Box2BoxTransform[] {
+    return this.options.stages.map(({ predictor }) => predictor.transform);
+  }
+
+  protected override get training(): MultiStageTraining {
+    return this.options.training;
+  }
+
+  protected override predictStage(pooled: tf.Tensor4D, stage: number, trace?: Trace) {
+    const { head, predictor } = this.options.stages[stage];
+    const hidden = head.forward(pooled);
+    trace?.(`box_head.${stage}`, hidden);
+    return predictor.forward(hidden);
+  }
+
+  /** The gradient into the shared features is divided among the stages. */
+  protected override learnStage(features: FeatureMaps, regions: readonly LabelledRegions[], stage: number): LearntStage {
+    const { boxPooler, stages, training } = this.options;
+    const classes = allClasses(regions);
+    const counts = { loss_cls: classes.length, loss_box_reg: classes.length };
+    if (classes.length === 0) {
+      const losses = { loss_cls: tf.scalar(0), loss_box_reg: tf.scalar(0) };
+      return { losses, counts, deltas: tf.zeros([0, 4]), pending: [] };
+    }
+    const { logits, deltas, ...losses } = tf.tidy(() => {
+      const boxes = regions.map((image) => image.boxes);
+      const pooled = scaleGradient(boxPooler.forward(features, boxes), 1 / stages.length);
+      const predicted = this.predictStage(pooled, stage);
+      return { ...boxLosses(predicted, regions, stages[stage].predictor.transform, training.loss), ...predicted };
+    });
+    const pending = [{ values: logits, toMetrics: (values: Float32Array) => classificationMetrics(values, classes) }];
+    return { losses, counts, deltas, pending };
+  }
+
+  protected override learnBranches(
     features: FeatureMaps,
     sampled: readonly SampledProposals[],
     samples: readonly TrainingSample[],
-    pass: TrainingPass,
-  ): Promise<RoiLosses> {
-    const { stages, training, mask, keypoint } = this.options;
-    const losses: RoiLosses['losses'] = {};
-    const counts: Record<string, number> = {};
-    const metrics: Record<string, number> = {};
-    const pending: RoiLosses['pending'][number][] = [];
-    let regions: readonly LabelledRegions[] = sampled;
-    let deltas: tf.Tensor2D | undefined;
-    try {
-      for (let stage = 0; stage < stages.length; stage++) {
-        if (deltas) {
-          regions = await this.nextRegions(regions, deltas, stage, samples);
-          if (pass.trace) traceStage(pass.trace, stage, regions);
-        }
-        const learnt = pass.record(() => this.learnStage(features, regions, stage));
-        deltas?.dispose();
-        deltas = learnt.deltas;
-        losses[`loss_cls_stage${stage}`] = learnt.loss_cls;
-        losses[`loss_box_reg_stage${stage}`] = learnt.loss_box_reg;
-        const classes = allClasses(regions);
-        counts[`loss_cls_stage${stage}`] = counts[`loss_box_reg_stage${stage}`] = classes.length;
-        const foreground = classes.filter((label) => label !== training.sampling.numClasses).length;
-        metrics[`stage${stage}/roi_head/num_fg_samples`] = foreground / regions.length;
-        metrics[`stage${stage}/roi_head/num_bg_samples`] = (classes.length - foreground) / regions.length;
-        if (learnt.logits)
-          pending.push({
-            values: learnt.logits,
-            toMetrics: (values) => prefixed(`stage${stage}/`, classificationMetrics(values, classes)),
-          });
-      }
-      if (mask) {
-        const masks = pass.record(() => maskBranchLosses(mask, features, sampled, samples));
-        Object.assign(losses, masks.losses);
-        counts.loss_mask = sampled.reduce((sum, { foregroundCount }) => sum + foregroundCount, 0);
-        pending.push(...masks.pending);
-      }
-      if (keypoint) {
-        const points = pass.record(() => keypointBranchLosses(keypoint, features, sampled, samples));
-        Object.assign(losses, points.losses);
-        Object.assign(counts, points.counts);
-        Object.assign(metrics, points.metrics);
-      }
-      return { losses, counts, metrics, pending };
-    } catch (error) {
-      tf.dispose([losses, pending.map(({ values }) => values)]);
-      throw error;
-    } finally {
-      deltas?.dispose();
-    }
+  ) {
+    const { mask, keypoint } = this.options;
+    const loss_mask = sampled.reduce((sum, { foregroundCount }) => sum + foregroundCount, 0);
+    return [
+      ...(mask ? [() => ({ ...maskBranchLosses(mask, features, sampled, samples), counts: { loss_mask } })] : []),
+      ...(keypoint ? [() => keypointBranchLosses(keypoint, features, sampled, samples)] : []),
+    ];
   }
-
-  /** One stage's losses and predictions; the gradient into the shared features is divided among the stages. */
-  private learnStage(
-    features: FeatureMaps,
-    regions: readonly LabelledRegions[],
-    stage: number,
-  ): { loss_cls: tf.Scalar; loss_box_reg: tf.Scalar; logits?: tf.Tensor2D; deltas: tf.Tensor2D } {
-    const { boxPooler, stages, training } = this.options;
-    const boxes = regions.map((image) => image.boxes);
-    if (boxes.every(({ length }) => length === 0))
-      return { loss_cls: tf.scalar(0), loss_box_reg: tf.scalar(0), deltas: tf.zeros([0, 4]) };
-    const { head, predictor } = stages[stage];
-    return tf.tidy(() => {
-      const pooled = scaleGradient(boxPooler.forward(features, boxes), 1 / stages.length);
-      const predicted = predictor.forward(head.forward(pooled));
-      return { ...boxLosses(predicted, regions, predictor.transform, training.loss), ...predicted };
-    });
-  }
-
-  private async nextRegions(
-    regions: readonly LabelledRegions[],
-    deltas: tf.Tensor2D,
-    stage: number,
-    samples: readonly TrainingSample[],
-  ): Promise<LabelledRegions[]> {
-    const { stages, training } = this.options;
-    const { transform } = stages[stage - 1].predictor;
-    const values = deltas.size === 0 ? new Float32Array(0) : await readBack(deltas);
-    let at = 0;
-    return regions.map(({ boxes }, i) => {
-      const { groundTruth, height, width } = samples[i];
-      const own = values.subarray(at, (at += boxes.length));
-      const { matchers, sampling } = training;
-      return nextStageRegions(boxes, own, transform, [height, width], groundTruth, matchers[stage], sampling.numClasses);
-    });
-  }
-
-  protected override inferBoxes(
-    features: FeatureMaps,
-    proposals: RoiProposals,
-    imageSizes: readonly (readonly [number, number])[],
-    trace?: Trace,
-    mostProposals = 0,
-    choose?: ChooseDetections,
-  ): Promise<Detections[]> {
-    const { boxPooler, stages } = this.options;
-    const predict = () => {
-      let regions = proposals instanceof tf.Tensor ? proposals : regionRows(proposals, trace ? 0 : mostProposals);
-      let deltas: tf.Tensor2D | undefined;
-      const scores = stages.map(({ head, predictor }, stage) => {
-        if (deltas) regions = refineRegions(deltas, regions, stages[stage - 1].predictor.transform, imageSizes);
-        const pooled = boxPooler.forward(features, regions);
-        trace?.(stage === 0 ? 'box_pooled' : `box_pooled#${stage + 1}`, pooled);
-        const hidden = head.forward(pooled);
-        trace?.(`box_head.${stage}`, hidden);
-        const predicted = predictor.forward(hidden);
-        trace?.(`cls_logits.${stage}`, predicted.logits);
-        trace?.(`box_deltas.${stage}`, predicted.deltas);
-        deltas = predicted.deltas;
-        return tf.softmax(predicted.logits);
-      });
-      const mean = tf.div<tf.Tensor2D>(tf.addN(scores), stages.length);
-      return { scores: mean, deltas: deltas as tf.Tensor2D, regions };
-    };
-    return this.detect(proposals, imageSizes, stages[stages.length - 1].predictor.transform, predict, choose);
-  }
-}
-
-/** Proposals of all images as rows (image, x0, y0, x1, y1, logit), filled up as `padRegions` does with rows that are none. */
-function regionRows(proposals: readonly Proposals[], most: number): tf.Tensor2D {
-  const rows = proposals.flatMap(({ boxes, objectnessLogits }, image) =>
-    Array.from(objectnessLogits, (logit, i) => [image, ...boxes.subarray(i * 4, i * 4 + 4), logit]),
-  );
-  const fill = [proposals.length - 1, 0, 0, 0, 0, -Infinity];
-  const padded = paddedCount(rows.length, most);
-  while (rows.length < padded) rows.push(fill);
-  return tf.tensor2d(rows, [rows.length, PROPOSAL_COLUMNS], 'float32');
-}
-
-function traceStage(trace: HostTrace, stage: number, regions: readonly LabelledRegions[]): void {
-  regions.forEach(({ boxes, classes }, i) => {
-    trace(`stage${stage}.${i}.proposal_boxes`, boxes, [classes.length, 4]);
-    trace(`stage${stage}.${i}.gt_classes`, classes, [classes.length]);
-  });
-}
-
-function prefixed(prefix: string, values: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));
 }

@@ -1,14 +1,15 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps, FeatureShapes } from '../backbone/backbone.js';
 import type { Config } from '../config/index.js';
+import type { Module } from '../layers/module.js';
 import type { Trace } from '../rpn/rpn.js';
-import { KeypointHead } from './keypoint_head.js';
+import { KeypointHead, type RegionKeypointHead } from './keypoint_head.js';
 import type { KeypointLossOptions } from './keypoint_loss.js';
 import { RoiPooler } from './roi_pooler.js';
 
 export interface KeypointBranchOptions {
   readonly pooler: RoiPooler;
-  readonly head: KeypointHead;
+  readonly head: Module & RegionKeypointHead;
   /** Keypoints of an object. */
   readonly count: number;
   readonly loss: KeypointLossOptions;
@@ -21,7 +22,7 @@ export class KeypointBranch {
   /** The side of a heatmap, pixels. */
   readonly size: number;
   readonly count: number;
-  readonly head: KeypointHead;
+  readonly head: Module & RegionKeypointHead;
   readonly loss: KeypointLossOptions;
   readonly score: KeypointBranchOptions['score'];
 

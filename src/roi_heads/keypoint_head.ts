@@ -5,7 +5,14 @@ import { ConvTranspose4x4 } from '../layers/conv_transpose4x4.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
 import { upsampleBilinear } from '../layers/upsample_bilinear.js';
+import { keypointHeads } from '../registry/registries.js';
 import type { Trace } from '../rpn/rpn.js';
+
+/** What turns pooled regions into heatmaps. */
+export interface RegionKeypointHead {
+  /** @param regions [R, r, r, C], R > 0 @param trace sees what lies between @returns logits [R, 4r, 4r, P] */
+  forward(regions: tf.Tensor4D, trace?: Trace): tf.Tensor4D;
+}
 
 export interface KeypointHeadOptions {
   readonly inChannels: number;
@@ -18,7 +25,7 @@ export interface KeypointHeadOptions {
  * Convolutions, a 4x4 deconvolution and a bilinear enlargement by 2 (He et al. 2017, section 5; Detectron2's `KRCNNConvDeconvUpsampleHead`): one
  * heatmap a keypoint.
  */
-export class KeypointHead extends Module {
+export class KeypointHead extends Module implements RegionKeypointHead {
   private readonly convs: Conv2d[] = [];
   private readonly scoreLowres: ConvTranspose4x4;
 
@@ -33,8 +40,10 @@ export class KeypointHead extends Module {
     this.scoreLowres = this.child('score_lowres', new ConvTranspose4x4(channels, numKeypoints));
   }
 
-  static fromConfig(cfg: Config, inChannels: number): KeypointHead {
-    const { CONV_DIMS, NUM_KEYPOINTS } = cfg.MODEL.ROI_KEYPOINT_HEAD;
+  static fromConfig(cfg: Config, inChannels: number): Module & RegionKeypointHead {
+    const { NAME, CONV_DIMS, NUM_KEYPOINTS } = cfg.MODEL.ROI_KEYPOINT_HEAD;
+    const own = keypointHeads.get(NAME);
+    if (own) return own(cfg, inChannels);
     return new KeypointHead({ inChannels, convDims: CONV_DIMS, numKeypoints: NUM_KEYPOINTS });
   }
 

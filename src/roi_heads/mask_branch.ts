@@ -1,12 +1,13 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { FeatureMaps } from '../backbone/backbone.js';
 import type { Trace } from '../rpn/rpn.js';
-import type { MaskHead } from './mask_head.js';
+import type { Module } from '../layers/module.js';
+import type { RegionMaskHead } from './mask_head.js';
 import type { RoiPooler } from './roi_pooler.js';
 
 export interface MaskBranchOptions {
   readonly pooler: RoiPooler;
-  readonly head: MaskHead;
+  readonly head: Module & RegionMaskHead;
   /** Between pooler and head, shared with the box branch (C4): halves the side. */
   readonly shared?: { forward(regions: tf.Tensor4D): tf.Tensor4D };
 }
@@ -15,7 +16,7 @@ export interface MaskBranchOptions {
 export class MaskBranch {
   /** The side of a mask, pixels. */
   readonly size: number;
-  readonly head: MaskHead;
+  readonly head: Module & RegionMaskHead;
 
   constructor(private readonly options: MaskBranchOptions) {
     const { outputSize } = options.pooler.options;

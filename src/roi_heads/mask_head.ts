@@ -5,6 +5,13 @@ import { Conv2d } from '../layers/conv2d.js';
 import { ConvTranspose2x2, shuffle2x2 } from '../layers/conv_transpose2d.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
+import { maskHeads } from '../registry/registries.js';
+
+/** What turns pooled regions into masks. */
+export interface RegionMaskHead {
+  /** @param regions [R, r, r, C], R > 0 @returns logits [R, 2r, 2r, K], or [R, 2r, 2r, 1] of no class */
+  forward(regions: tf.Tensor4D): tf.Tensor4D;
+}
 
 export interface MaskHeadOptions {
   readonly inChannels: number;
@@ -18,7 +25,7 @@ export interface MaskHeadOptions {
 }
 
 /** Convolutions, a 2x2 deconvolution and a 1x1 predictor (He et al. 2017, figure 4; Detectron2's `MaskRCNNConvUpsampleHead`). */
-export class MaskHead extends Module {
+export class MaskHead extends Module implements RegionMaskHead {
   private readonly convs: Conv2d[] = [];
   private readonly deconv: ConvTranspose2x2;
   private readonly predictor: Conv2d;
@@ -46,8 +53,10 @@ export class MaskHead extends Module {
     );
   }
 
-  static fromConfig(cfg: Config, inChannels: number): MaskHead {
+  static fromConfig(cfg: Config, inChannels: number): Module & RegionMaskHead {
     const head = cfg.MODEL.ROI_MASK_HEAD;
+    const own = maskHeads.get(head.NAME);
+    if (own) return own(cfg, inChannels);
     if (head.NAME !== 'MaskRCNNConvUpsampleHead')
       throw new ConfigError(`MODEL.ROI_MASK_HEAD.NAME is ${head.NAME}; expected MaskRCNNConvUpsampleHead.`);
     return new MaskHead({

@@ -68,6 +68,14 @@ export abstract class RoiHeads extends Module {
   protected abstract readonly mask: MaskBranch | undefined;
   protected abstract readonly keypoint: KeypointBranch | undefined;
 
+  /**
+   * Whether the pictures of a batch may lie in several processes. Heads of one's own say so where `sample` draws with `orderOfImage` and `learn` gives `counts`;
+   * see `docs/your_own_parts.md`.
+   */
+  get isDivisible(): boolean {
+    return false;
+  }
+
   protected abstract inferBoxes(
     features: FeatureMaps,
     proposals: RoiProposals,

@@ -63,7 +63,7 @@ export class RoiPooler {
 }
 
 /** Boxes of several images as rows (image, x0, y0, x1, y1). */
-function batchedRois(boxes: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+export function batchedRois(boxes: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const count = boxes.reduce((sum, list) => sum + list.length / 4, 0);
   const rois = new Float32Array(count * 5);
   let at = 0;

@@ -115,6 +115,10 @@ export class StandardRoiHeads extends RoiHeads {
     };
   }
 
+  override get isDivisible(): boolean {
+    return true;
+  }
+
   protected override get selection(): DetectionSelection {
     return this.options.selection;
   }

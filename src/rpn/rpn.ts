@@ -12,7 +12,7 @@ import { findTopProposals, type LevelSize, type Proposals, type ProposalSelectio
 import { type AnchorSampling, labelAnchors, type LabelledAnchors } from './label_anchors.js';
 import { Matcher } from './matcher.js';
 import { hasProposalKernel, selectProposals, splitProposals } from './proposal_kernel.js';
-import { RpnHead } from './rpn_head.js';
+import { type AnchorHead, RpnHead } from './rpn_head.js';
 import { type RpnLossOptions, rpnLosses } from './rpn_losses.js';
 import './proposal_kernel_webgl.js';
 import './proposal_kernel_webgpu.js';
@@ -22,7 +22,7 @@ export type Trace = (name: string, value: tf.Tensor) => void;
 
 export interface RpnOptions {
   readonly inFeatures: readonly string[];
-  readonly head: RpnHead;
+  readonly head: Module & AnchorHead;
   readonly anchorGenerator: AnchorGenerator;
   readonly transform: Box2BoxTransform;
   readonly selection: ProposalSelection;

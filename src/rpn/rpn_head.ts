@@ -4,12 +4,19 @@ import { ConfigError } from '../errors.js';
 import { Conv2d } from '../layers/conv2d.js';
 import { Module } from '../layers/module.js';
 import { single } from '../layers/norm.js';
+import { rpnHeads } from '../registry/registries.js';
 
 export interface RpnHeadOptions {
   readonly inChannels: number;
   readonly anchorsPerLocation: number;
   /** Widths of the 3x3 convolutions; -1 keeps the input's. */
   readonly convDims: readonly number[];
+}
+
+/** What turns one level of the features into scores and deltas of its anchors. */
+export interface AnchorHead {
+  /** @param x one level [N, H, W, C] @returns logits [N, H, W, A] and deltas [N, H, W, 4A], channel a * 4 + (dx, dy, dw, dh) */
+  forward(x: tf.Tensor4D): { logits: tf.Tensor4D; deltas: tf.Tensor4D };
 }
 
 /** Several convolutions of a head, named conv0, conv1, ... as Detectron2 does. */
@@ -29,7 +36,7 @@ class ConvSequence extends Module {
 }
 
 /** The head of a region proposal network (Ren et al. 2015): a 3x3 convolution, then objectness and deltas by 1x1 convolutions, shared by all levels. */
-export class RpnHead extends Module {
+export class RpnHead extends Module implements AnchorHead {
   private readonly conv: Conv2d | ConvSequence;
   private readonly objectnessLogits: Conv2d;
   private readonly anchorDeltas: Conv2d;
@@ -55,8 +62,10 @@ export class RpnHead extends Module {
     );
   }
 
-  static fromConfig(cfg: Config, inChannels: number, anchorsPerLocation: number): RpnHead {
+  static fromConfig(cfg: Config, inChannels: number, anchorsPerLocation: number): Module & AnchorHead {
     const { HEAD_NAME, CONV_DIMS } = cfg.MODEL.RPN;
+    const own = rpnHeads.get(HEAD_NAME);
+    if (own) return own(cfg, inChannels, anchorsPerLocation);
     if (HEAD_NAME !== 'StandardRPNHead') throw new ConfigError(`MODEL.RPN.HEAD_NAME is ${HEAD_NAME}; expected StandardRPNHead.`);
     return new RpnHead({ inChannels, anchorsPerLocation, convDims: CONV_DIMS });
   }

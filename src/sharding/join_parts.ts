@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DatasetError } from '../errors.js';
-import { checkSame, listParts, partName, readPart, type PartAbout } from './part_file.js';
+import { checkSame, listParts, partName, readPart, readPartHeader, type PartAbout } from './part_file.js';
 
 /** All parts of a piece of work as one. */
 export interface JoinedParts<T> {
@@ -15,8 +15,7 @@ export interface JoinedParts<T> {
  */
 export async function joinParts<T>(folder: string): Promise<JoinedParts<T>> {
   const names = await listParts(folder);
-  if (names.length === 0)
-    throw new DatasetError(`${folder} holds no parts (${partName({ index: 0, count: 4 })}, ...); run with --shard first.`);
+  if (names.length === 0) throw noParts(folder);
   let about: PartAbout | undefined;
   let shards = 0;
   const records = new Map<number, T>();
@@ -42,6 +41,19 @@ export async function joinParts<T>(folder: string): Promise<JoinedParts<T>> {
   if (!about || missing.length > 0)
     throw new DatasetError(`${folder} lacks ${listed(about ? missing : empty)}: run the missing shards, then merge again.`);
   return { about, shards, records };
+}
+
+/** What wrote the parts of a folder. @throws DatasetError where there are none */
+export async function partsCommand(folder: string): Promise<PartAbout['command']> {
+  for (const name of await listParts(folder)) {
+    const header = await readPartHeader(join(folder, name));
+    if (header) return header.command;
+  }
+  throw noParts(folder);
+}
+
+function noParts(folder: string): DatasetError {
+  return new DatasetError(`${folder} holds no parts (${partName({ index: 0, count: 4 })}, ...); run with --shard first.`);
 }
 
 /** Up to eight names. */

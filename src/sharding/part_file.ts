@@ -1,7 +1,9 @@
-import { mkdir, open, readdir, readFile, type FileHandle } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explainWriteError, writeFileAtomic } from '../atomic_file.js';
 import { DatasetError } from '../errors.js';
+import { PartLock, type PartLockOptions } from './part_lock.js';
 import type { Shard } from './shard.js';
 
 /** What a part is of: parts with the same values can be joined, and an interrupted one resumed. */
@@ -37,7 +39,7 @@ export interface Part<T> {
   readonly torn: number;
 }
 
-const FORMAT = 'maskrcnn-part-1';
+const FORMAT = 'maskrcnn-part-2';
 const NAME = /^part_(\d+)_of_(\d+)\.jsonl$/;
 
 /** `part_0001_of_0004.jsonl`. */
@@ -56,28 +58,52 @@ export async function listParts(folder: string): Promise<string[]> {
 }
 
 /**
- * Reads a part; lines that are not whole are left out and counted.
+ * Reads a part line by line; lines that are not whole are left out and counted.
  * @returns undefined where even the first line is torn or missing: nothing was done yet
  */
 export async function readPart<T>(path: string): Promise<Part<T> | undefined> {
-  const text = await readFile(path, 'utf8');
-  const lines = text.split('\n');
-  // After the last newline there is nothing, or what a crash has cut.
-  let torn = lines.pop() === '' ? 0 : 1;
-  const header = parsed(lines.shift() ?? '') as PartHeader | undefined;
-  if (header?.format !== FORMAT) {
-    if (lines.length === 0) return undefined;
-    throw new DatasetError(
-      `${path} is not a part that --shard wrote: its first line does not say "${FORMAT}". Take the file away.`,
-    );
-  }
+  let header: PartHeader | undefined;
+  let torn = 0;
   const records = new Map<number, T>();
-  for (const line of lines) {
-    const record = parsed(line) as PartRecord<T> | undefined;
+  for await (const { text, whole } of linesOf(path)) {
+    if (!header) {
+      header = headerOf(path, text, whole);
+      if (!header) return undefined;
+      continue;
+    }
+    const record = whole ? (parsed(text) as PartRecord<T> | undefined) : undefined;
     if (record && Number.isSafeInteger(record.image)) records.set(record.image, record.value);
     else torn++;
   }
-  return { path, header, records, torn };
+  return header && { path, header, records, torn };
+}
+
+/** The first line of a part alone; undefined where it is torn or missing. */
+export async function readPartHeader(path: string): Promise<PartHeader | undefined> {
+  for await (const { text, whole } of linesOf(path)) return headerOf(path, text, whole);
+  return undefined;
+}
+
+/** Lines as they are in the file; what follows the last newline is what a crash has cut. */
+async function* linesOf(path: string): AsyncGenerator<{ text: string; whole: boolean }> {
+  let rest = '';
+  for await (const chunk of createReadStream(path, { encoding: 'utf8' }) as AsyncIterable<string>) {
+    const lines = chunk.split('\n');
+    lines[0] = rest + lines[0]!;
+    rest = lines.pop()!;
+    for (const text of lines) yield { text, whole: true };
+  }
+  if (rest !== '') yield { text: rest, whole: false };
+}
+
+/** @throws DatasetError for a whole line that is no header */
+function headerOf(path: string, text: string, whole: boolean): PartHeader | undefined {
+  if (!whole) return undefined;
+  const header = parsed(text) as PartHeader | undefined;
+  if (header?.format === FORMAT) return header;
+  throw new DatasetError(
+    `${path} is not a part that --shard wrote, or one of another version: its first line does not say "${FORMAT}". Take the file away.`,
+  );
 }
 
 /** @throws DatasetError that names the first thing that two parts differ in */
@@ -97,45 +123,50 @@ export class PartWriter<T> {
   private constructor(
     readonly path: string,
     private readonly file: FileHandle,
+    private readonly lock: PartLock,
     /** What is there, by image. */
     readonly records: Map<number, T>,
   ) {}
 
   /**
    * Opens or resumes the part of a shard in a folder. What a crash tore is dropped.
-   * @throws DatasetError where the folder holds parts of other work
+   * @throws DatasetError where the folder holds parts of other work, or another process writes this one
    */
-  static async open<T>(folder: string, shard: Shard, about: PartAbout): Promise<PartWriter<T>> {
-    const path = join(folder, partName(shard));
-    const header: PartHeader = { format: FORMAT, ...about, shard };
-    let records = new Map<number, T>();
-    let whole = false;
-    for (const name of await listParts(folder)) {
-      const own = name === partName(shard);
-      const part = await readPart<T>(join(folder, name));
-      if (!part) continue;
-      const { count } = part.header.shard;
+  static async open<T>(folder: string, shard: Shard, about: PartAbout, lock: PartLockOptions = {}): Promise<PartWriter<T>> {
+    const name = partName(shard);
+    const path = join(folder, name);
+    for (const other of await listParts(folder)) {
+      const header = await readPartHeader(join(folder, other));
+      if (!header) continue;
+      const { count } = header.shard;
       if (count !== shard.count)
-        throw new DatasetError(`${folder} holds ${name}, of ${count} shards, not of ${shard.count}. Use another folder, or take the old parts away.`); // prettier-ignore
-      checkSame(part.path, part.header, about, 'this run');
-      if (!own) continue;
-      records = new Map(part.records);
-      whole = part.torn === 0;
+        throw new DatasetError(`${folder} holds ${other}, of ${count} shards, not of ${shard.count}. Use another folder, or take the old parts away.`); // prettier-ignore
+      checkSame(join(folder, other), header, about, 'this run');
     }
+    let held: PartLock | undefined;
     try {
       await mkdir(folder, { recursive: true });
-      if (!whole) {
-        const kept = [...records].map(([image, value]) => line({ image, value }));
-        await writeFileAtomic(path, line(header) + kept.join(''));
+      held = await PartLock.take(path, lock);
+      // Only now: whoever held the lock may have written until then.
+      const part = (await listParts(folder)).includes(name) ? await readPart<T>(path) : undefined;
+      const records = new Map(part?.records);
+      if (part?.torn !== 0) {
+        const header: PartHeader = { format: FORMAT, ...about, shard };
+        await writeFileAtomic(path, bytesOf([header, ...Array.from(records, ([image, value]) => ({ image, value }))]));
       }
-      return new PartWriter(path, await open(path, 'a'), records);
+      return new PartWriter(path, await open(path, 'a'), held, records);
     } catch (error) {
+      await held?.release();
       throw explainWriteError(path, error);
     }
   }
 
-  /** Appends a record and waits until it is on the disk. */
+  /**
+   * Appends a record and waits until it is on the disk.
+   * @throws DatasetError where another process has taken the part over
+   */
   async append(image: number, value: T): Promise<void> {
+    await this.lock.check();
     try {
       await this.file.appendFile(line({ image, value }));
       await this.file.datasync();
@@ -147,7 +178,13 @@ export class PartWriter<T> {
 
   async close(): Promise<void> {
     await this.file.close();
+    await this.lock.release();
   }
+}
+
+/** Line by line: all of them together may be longer than a string can be. */
+function* bytesOf(values: readonly object[]): Generator<Uint8Array> {
+  for (const value of values) yield new TextEncoder().encode(line(value));
 }
 
 function line(value: unknown): string {

@@ -25,6 +25,20 @@ export function parseShard(text: string, env: ShardEnvironment): Shard {
   return checked({ index, count }, `--shard ${text}`);
 }
 
+/**
+ * @param command of `maskrcnn`
+ * @throws ArgumentError in one of several processes that mpirun has started: all would do the same work and write the same files
+ */
+export function refuseCopies(command: 'evaluate' | 'predict' | 'merge', env: ShardEnvironment): void {
+  const { count } = mpiRank(env) ?? { count: 1 };
+  if (count < 2) return;
+  const remedy =
+    command === 'merge'
+      ? 'Run it without mpirun.'
+      : 'Give --shard auto, which divides the pictures among them, and join the parts with maskrcnn merge; or run it without mpirun.';
+  throw new ArgumentError(`mpirun has started ${count} processes, which would all do the whole of maskrcnn ${command} and write the same files. ${remedy}`); // prettier-ignore
+}
+
 /** Whether batch `batch` (from 0) of a list belongs to a shard: they are dealt out in turn, so that all shards end at about the same time. */
 export function ownsBatch({ index, count }: Shard, batch: number): boolean {
   return batch % count === index;

@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Predictor } from '../../src/engine/predictor.js';
 import { readMetrics } from '../../src/engine/writers/json_lines_writer.js';
+import type { EvaluationReport } from '../../src/evaluation/evaluation_report.js';
 import { runMain } from './run_main.js';
 import { TINY_CONFIG, writeTinyData } from './tiny_data.js';
 
@@ -70,6 +71,22 @@ describe('keypoints from annotations to predictions', () => {
         expect(y).toBeLessThanOrEqual(y1 + 1);
       }
     }
+  });
+
+  it("are evaluated over shards with the config's sigmas: the numbers of one run", { timeout: 300_000 }, async () => {
+    const evaluate = (output: string, ...more: string[]) =>
+      runMain([
+        ...['evaluate', '--model', join(folder, 'run'), '--json-file', data.json, '--images', data.images, '--device', 'wasm'],
+        ...['--output', join(folder, output), '--limit', '2', ...more],
+      ]);
+    expect((await evaluate('whole')).code).toBe(0);
+    for (const index of [0, 1]) expect((await evaluate('parts', '--shard', `${index}/2`)).code).toBe(0);
+    const merged = await runMain(['merge', join(folder, 'parts'), '--json-file', data.json]);
+    expect([merged.code, merged.err]).toEqual([0, '']);
+    for (const file of ['coco_instances_results.json', 'evaluation.json'])
+      expect(readFileSync(join(folder, 'parts', file), 'utf8')).toBe(readFileSync(join(folder, 'whole', file), 'utf8'));
+    const report = JSON.parse(readFileSync(join(folder, 'whole', 'evaluation.json'), 'utf8')) as EvaluationReport;
+    expect(report.tasks.keypoints).toBeDefined();
   });
 
   it('are drawn on the sheet of samples', async () => {

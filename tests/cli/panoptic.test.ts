@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const ok = async (...args: string[]) => {
   const { code, out, err } = await runMain(args);
-  expect(err.replace(/^warning: .*\n/gm, '').replace(/^(predicting|evaluating).*\n?/gm, '')).toBe('');
+  expect(err.replace(/^warning: .*\n/gm, '').replace(/^(predicting|evaluating|shard).*\n?/gm, '')).toBe('');
   expect(code).toBe(0);
   return out;
 };
@@ -130,6 +130,20 @@ describe('training with stuff', () => {
       ...['--output', join(folder, kind), ...more, 'SOLVER.MAX_ITER=2', 'SOLVER.CHECKPOINT_PERIOD=2'],
     );
 
+  /** Evaluates in one run, and in two shards that are merged: every file has the same bytes. */
+  const sameOverShards = async (name: string, flags: string[], merge: string[]): Promise<void> => {
+    const [whole, parts] = [join(folder, `${name}-whole`), join(folder, `${name}-parts`)];
+    const out = await ok('evaluate', ...flags, '--device', 'wasm', '--output', whole);
+    for (const index of [0, 1]) {
+      const shard = await ok('evaluate', ...flags, '--device', 'wasm', '--output', parts, '--shard', `${index}/2`);
+      expect(shard).toMatch(new RegExp(`^shard ${index} of 2: 1 pictures`));
+    }
+    expect(await ok('merge', parts, ...merge)).toBe(out);
+    const files = readdirSync(whole).filter((file) => /\.(json|txt)$/.test(file));
+    expect(files).toEqual(expect.arrayContaining(['evaluation.json', 'evaluation.txt']));
+    for (const file of files) expect(readFileSync(join(parts, file), 'utf8'), file).toBe(readFileSync(join(whole, file), 'utf8'));
+  };
+
   it('a panoptic model is evaluated while it trains, and keeps the names of stuff', { timeout: 300_000 }, async () => {
     await train('PanopticFPN', '--val-panoptic-json', `${panoptic}.json`);
     const row = (await readMetrics(join(folder, 'PanopticFPN', 'metrics.jsonl'))).at(-1)!;
@@ -142,6 +156,16 @@ describe('training with stuff', () => {
     const { pixels } = await predictor.predict(join(data.images, '0.png'));
     expect(pixels.panoptic!.ids.length).toBe(64 * 64);
     predictor.dispose();
+    const flags = ['--model', join(folder, 'PanopticFPN'), '--images', data.images, '--panoptic-json', `${panoptic}.json`];
+    await sameOverShards('both', [...flags, '--json-file', data.val], ['--json-file', data.val]);
+    for (const name of ['0.png', '1.png']) {
+      const [whole, parts] = ['whole', 'parts'].map((kind) => join(folder, `both-${kind}`, 'panoptic_results', name));
+      expect(readFileSync(parts!).equals(readFileSync(whole!))).toBe(true);
+    }
+    const text = readFileSync(join(folder, 'both-parts', 'evaluation.json'), 'utf8');
+    const { panoptic: quality, tasks } = JSON.parse(text) as PixelReport & { tasks: object };
+    expect(Object.keys(tasks)).toContain('segm');
+    expect(quality!.classes.reduce((sum, { tp, fn }) => sum + tp + fn, 0)).toBe(4);
   });
 
   it(
@@ -157,6 +181,7 @@ describe('training with stuff', () => {
       const report = JSON.parse(await ok('evaluate', ...flags, ...judged)) as PixelReport;
       expect(report.panoptic).toBeUndefined();
       expect(report.semantic!.summary['mIoU']).toBeCloseTo(row['sem_seg/mIoU'] as number, 6);
+      await sameOverShards('semantic', [...flags, ...judged.slice(0, -1)], []);
       const found = JSON.parse(await ok('predict', join(data.images, '0.png'), ...flags, '--output', run, '--json')) as {
         images: { instances: object[]; segments: { area: number }[] }[];
       };

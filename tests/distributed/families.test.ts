@@ -17,6 +17,7 @@ async function train(processes: number): Promise<Record<string, FamilyResult>> {
 
 const LOSSES: Record<string, string[]> = {
   cascade: ['loss_cls_stage2', 'loss_box_reg_stage2', 'loss_mask', 'loss_rpn_cls'],
+  mnc: ['loss_cls_stage1', 'loss_box_reg_stage1', 'loss_mask_stage0', 'loss_mask_stage1', 'loss_rpn_loc'],
   keypoint: ['loss_cls', 'loss_keypoint', 'loss_rpn_loc'],
   keypoint_per_image: ['loss_keypoint'],
   panoptic: ['loss_sem_seg', 'loss_mask', 'loss_cls'],

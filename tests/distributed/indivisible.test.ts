@@ -31,8 +31,9 @@ it('what does not is named, with what does', () => {
   config.MODEL.RESNETS.NORM = 'BN';
   config.MODEL.ROI_HEADS.NAME = 'MyHeads';
   expect(indivisibleSettings(config)).toEqual([
-    'MODEL.ROI_HEADS.NAME is MyHeads; StandardROIHeads, Res5ROIHeads and CascadeROIHeads do.',
+    'MODEL.ROI_HEADS.NAME is MyHeads; StandardROIHeads, Res5ROIHeads and CascadeROIHeads do, and heads of your own whose isDivisible is true.',
   ]);
+  expect(indivisibleSettings(config, { isDivisible: true })).toEqual([]);
   config.MODEL.META_ARCHITECTURE = 'MyModel';
   expect(indivisibleSettings(config)).toEqual([expect.stringMatching(/^MODEL\.META_ARCHITECTURE is MyModel; GeneralizedRCNN,/)]);
 });

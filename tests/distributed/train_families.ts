@@ -1,6 +1,7 @@
 // Steps of every family of models on a batch of two pictures: one process has both, two have one each. Rank 0 writes losses and weights, by family.
 import { writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
+import { registerMnc } from '../../projects/mnc/mnc_heads.js';
 import { startBackend } from '../../src/backends/select.js';
 import { parseConfig } from '../../src/config/index.js';
 import { Random } from '../../src/data/random.js';
@@ -25,6 +26,7 @@ export interface FamilyResult {
 const SEMANTIC = ['MODEL.SEM_SEG_HEAD.NUM_CLASSES=3', 'MODEL.SEM_SEG_HEAD.CONVS_DIM=8', 'MODEL.SEM_SEG_HEAD.NORM='];
 const FAMILIES: Record<string, string[]> = {
   cascade: ['MODEL.ROI_HEADS.NAME=CascadeROIHeads', 'MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG=True'],
+  mnc: ['MODEL.ROI_HEADS.NAME=MNCHeads', 'MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION=14'],
   keypoint: [
     'MODEL.MASK_ON=False',
     'MODEL.KEYPOINT_ON=True',
@@ -95,15 +97,16 @@ const world = await World.join(launch, (line) => process.stderr.write(`${line}\n
 try {
   const { communicator } = world;
   const { rank, size } = communicator;
+  registerMnc();
   await startBackend('wasm');
   const samples = [picture(0), picture(1)].slice((rank * 2) / size, ((rank + 1) * 2) / size);
   const results: Record<string, FamilyResult> = {};
   for (const [family, overrides] of Object.entries(FAMILIES)) {
     const keys = ['MODEL.ROI_HEADS.NUM_CLASSES=2', 'SOLVER.BASE_LR=0.01', 'MODEL.PIXEL_STD=(60.0,60.0,60.0)', ...overrides];
     const { config } = parseConfig(SMALLEST_CONFIG, 'smallest.yaml', keys);
-    const reasons = indivisibleSettings(config);
-    if (reasons.length > 0) throw new Error(reasons.join(' '));
     const model = buildModel(config);
+    const reasons = indivisibleSettings(config, model);
+    if (reasons.length > 0) throw new Error(reasons.join(' '));
     const parameters = model.modelParameters();
     const random = new Random(3);
     initializeWeights(parameters, () => random.next());

@@ -55,7 +55,7 @@ const found: PixelResults = {
 describe('PixelEvaluator', () => {
   it('judges by a panoptic file: quality, and the classes of the pixels that follow from it', async () => {
     const evaluator = await PixelEvaluator.open({ panoptic }, classes, categoriesOfClasses);
-    const judged = await evaluator.add(image, found);
+    const { judged } = await evaluator.add(image, found);
     // Stuff by its order in the file, things by name.
     expect(judged!.annotation.segments_info.map(({ category_id }) => category_id)).toEqual([20, 50]);
     const { panoptic: quality, semantic: labels } = evaluator.evaluate();
@@ -73,7 +73,7 @@ describe('PixelEvaluator', () => {
 
   it('takes the classes of the pixels from maps where there are some', async () => {
     const evaluator = await PixelEvaluator.open({ semantic }, classes, categoriesOfClasses);
-    expect(await evaluator.add(image, found)).toBeUndefined();
+    expect((await evaluator.add(image, found)).judged).toBeUndefined();
     const { panoptic: none, semantic: labels } = evaluator.evaluate();
     expect(none).toBeUndefined();
     // Things 3 of 4, sky 2 of 4, grass 0 of 1.
@@ -86,8 +86,11 @@ describe('PixelEvaluator', () => {
       await PixelEvaluator.open({ panoptic }, classes, categoriesOfClasses),
     ];
     await one.add(image, found);
-    await other.add(image, { semantic: found.semantic!, panoptic: { ...found.panoptic!, ids: new Int32Array(8), segments: [] } });
-    one.merge(JSON.parse(JSON.stringify(other.counts)) as typeof other.counts);
+    const { counts } = await other.add(image, {
+      semantic: found.semantic!,
+      panoptic: { ...found.panoptic!, ids: new Int32Array(8), segments: [] },
+    });
+    one.count(JSON.parse(JSON.stringify(counts)) as typeof counts);
     const { panoptic: quality, semantic: labels } = one.evaluate();
     expect(quality!.perClass.get(20)).toMatchObject({ tp: 1, fp: 0, fn: 1 });
     expect(labels!['mIoU']).toBeCloseTo(75, 10);

@@ -85,5 +85,11 @@ describe('examples/own_parts/train.ts', () => {
     const rows = readFileSync(join(output, 'metrics.jsonl'), 'utf8').trim().split('\n');
     // Before anything is learnt: a coin toss of object or not.
     expect((JSON.parse(rows[0]) as Record<string, number>)['loss_rpn_cls']).toBeCloseTo(Math.log(2), 1);
+
+    const plain = join(folder, 'plain');
+    const neck = ['SOLVER.MAX_ITER=3', 'MODEL.BACKBONE.NAME=build_mobile_plain_backbone'];
+    await promisify(execFile)(process.execPath, [...args.slice(0, -2), plain, ...neck]);
+    const learnt = await readCheckpoint(join(plain, 'model.safetensors'));
+    expect(learnt.tensors.has('backbone.res5.weight')).toBe(true);
   });
 });

@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MncHeads, registerMnc } from '../../projects/mnc/mnc_heads.js';
+import { asCascade, countParameters } from '../../projects/mnc/same_size.js';
 import { getConfig } from '../../src/config/index.js';
 import { Random } from '../../src/data/random.js';
 import { lossGradients } from '../../src/engine/loss_gradients.js';
@@ -11,27 +13,21 @@ import { initializeWeights } from '../../src/layers/weight_init.js';
 import { buildModel } from '../../src/meta_arch/build_model.js';
 import type { GeneralizedRcnn } from '../../src/meta_arch/generalized_rcnn.js';
 import type { TrainingSample } from '../../src/structures/training_sample.js';
-import { SMALLEST_CONFIG } from '../cli/tiny_data.js';
+import { TINY_CONFIG } from '../cli/tiny_data.js';
 import { givenOrder } from '../given_order.js';
-import { useDevice } from '../ops/devices.js';
+import { devices, useDevice } from '../ops/devices.js';
 import '../../src/backends/cpu.js';
+import '../../src/backends/wasm.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'mnc-'));
 const take = registerMnc();
 let model: GeneralizedRcnn;
 let heads: MncHeads;
 
-beforeAll(async () => {
-  await useDevice('cpu');
-  const file = join(folder, 'mnc.yaml');
-  writeFileSync(file, SMALLEST_CONFIG);
-  model = buildModel(getConfig(file, ['MODEL.ROI_HEADS.NAME=MNCHeads', 'MODEL.ROI_HEADS.NUM_CLASSES=2'])) as GeneralizedRcnn;
-  heads = model.options.roiHeads as MncHeads;
-  const random = new Random(3);
-  initializeWeights(model.modelParameters(), () => random.next());
-});
+const file = join(folder, 'mnc.yaml');
+writeFileSync(file, TINY_CONFIG);
+const OVERRIDES = ['MODEL.ROI_HEADS.NUM_CLASSES=2', 'MODEL.ROI_HEADS.NAME=MNCHeads', 'MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION=14'];
 afterAll(() => {
-  model.dispose();
   take();
   rmSync(folder, { recursive: true });
 });
@@ -46,12 +42,24 @@ const sample = (): TrainingSample => {
   };
 };
 
-describe('multi-task network cascades', () => {
+describe.each(devices)('multi-task network cascades on %s', (device) => {
+  beforeAll(async () => {
+    await useDevice(device);
+    model = buildModel(getConfig(file, OVERRIDES)) as GeneralizedRcnn;
+    heads = model.options.roiHeads as MncHeads;
+    const random = new Random(3);
+    initializeWeights(model.modelParameters(), () => random.next());
+    // Boxes that keep still are the foreground of the second round too.
+    const moves = heads.modelParameters().find(({ name }) => name === 'box_predictor.bbox_pred.weight')!;
+    moves.set((await moves.get()).fill(0));
+  });
+  afterAll(() => model.dispose());
+
   it('give a mask of twice the side, scores and deltas a region; nothing is left behind', () => {
-    const pooled = tf.ones<tf.Rank.R4>([3, 7, 7, 8]);
+    const pooled = tf.ones<tf.Rank.R4>([3, 14, 14, 32]);
     const before = tf.memory().numTensors;
-    const { maskLogits, logits, deltas } = heads.stages(pooled);
-    expect([maskLogits.shape, logits.shape, deltas.shape]).toEqual([[3, 14, 14, 1], [3, 3], [3, 8]]); // prettier-ignore
+    const { maskLogits, logits, deltas } = heads.round(pooled);
+    expect([maskLogits.shape, logits.shape, deltas.shape]).toEqual([[3, 28, 28, 1], [3, 3], [3, 4]]); // prettier-ignore
     tf.dispose([maskLogits, logits, deltas]);
     expect(tf.memory().numTensors).toBe(before);
     pooled.dispose();
@@ -59,9 +67,9 @@ describe('multi-task network cascades', () => {
 
   it('train all stages jointly: what classifies reaches the mask stage, with the gradient of finite differences', async () => {
     const random = new Random(9);
-    const pooled = tf.tensor4d(Float32Array.from({ length: 2 * 49 * 8 }, () => random.normal()), [2, 7, 7, 8]); // prettier-ignore
+    const pooled = tf.tensor4d(Float32Array.from({ length: 2 * 196 * 32 }, () => random.normal()), [2, 14, 14, 32]); // prettier-ignore
     const weight = heads.modelParameters().find(({ name }) => name === 'mask_stage.predictor.bias')!;
-    const f = (): tf.Scalar => tf.tidy(() => tf.sum(tf.square(heads.stages(pooled).logits)));
+    const f = (): tf.Scalar => tf.tidy(() => tf.sum(tf.square(heads.round(pooled).logits)));
     const { value, grads } = tf.variableGrads(f, [weight.variable as tf.Variable]);
     const gradient = (await Object.values(grads)[0].data()) as Float32Array;
     const start = await weight.get();
@@ -82,14 +90,26 @@ describe('multi-task network cascades', () => {
     tf.dispose([pooled, value, ...Object.values(grads)]);
   });
 
-  it('have losses that begin at a coin toss, gradients for every weight, and leave nothing else', async () => {
+  it('have losses that begin at a coin toss in both rounds, counts of each, gradients for every weight, and leave nothing else', async () => {
     const last = heads.modelParameters().find(({ name }) => name === 'mask_stage.predictor.weight')!;
     last.set((await last.get()).fill(0));
     const before = tf.memory().numTensors;
-    const { losses, gradients } = await lossGradients(model, [sample()], givenOrder);
+    let counts: Readonly<Record<string, number>> = {};
+    const weigh = (names: readonly string[], of: Readonly<Record<string, number>>) => {
+      counts = of;
+      return Object.fromEntries(names.map((name) => [name, 1]));
+    };
+    const { losses, gradients } = await lossGradients(model, [sample()], givenOrder, { weigh });
     expect(tf.memory().numTensors).toBe(before + gradients.size);
-    expect(Object.keys(losses).sort()).toEqual(['loss_box_reg', 'loss_cls', 'loss_mask', 'loss_rpn_cls', 'loss_rpn_loc']);
-    expect(losses.loss_mask).toBeCloseTo(Math.log(2), 6);
+    const ofRound = (round: number) => ['loss_box_reg', 'loss_cls', 'loss_mask'].map((name) => `${name}_stage${round}`);
+    expect(Object.keys(losses).sort()).toEqual([...ofRound(0), ...ofRound(1), 'loss_rpn_cls', 'loss_rpn_loc'].sort());
+    expect(Object.keys(counts).sort()).toEqual([...ofRound(0), ...ofRound(1)].sort());
+    expect(counts.loss_cls_stage0).toBe(16);
+    for (const round of [0, 1]) {
+      expect(losses[`loss_mask_stage${round}`]).toBeCloseTo(Math.log(2), 6);
+      expect(counts[`loss_mask_stage${round}`]).toBeGreaterThan(0);
+      expect(counts[`loss_mask_stage${round}`]).toBeLessThanOrEqual(counts[`loss_cls_stage${round}`]);
+    }
     for (const part of ['mask_stage.predictor', 'box_path', 'mask_path', 'box_predictor.cls_score']) {
       const values = await gradients.get(`roi_heads.${part}.weight`)!.data();
       expect(
@@ -100,6 +120,20 @@ describe('multi-task network cascades', () => {
     tf.dispose([...gradients.values()]);
   });
 
+  it('what the second round learns reaches the layer that moved its boxes', async () => {
+    const random = new Random(4);
+    const last = heads.modelParameters().find(({ name }) => name === 'mask_stage.predictor.weight')!;
+    last.set((await last.get()).map(() => random.normal() * 0.05));
+    // Only the masks of the second round count: without the boxes' gradient they would not depend on the box layer at all.
+    const weigh = (names: readonly string[]) =>
+      Object.fromEntries(names.map((name) => [name, name === 'loss_mask_stage1' ? 1 : 0]));
+    const { gradients } = await lossGradients(model, [sample()], givenOrder, { weigh });
+    const ofBoxes = await gradients.get('roi_heads.box_predictor.bbox_pred.bias')!.data();
+    expect(ofBoxes).toHaveLength(4);
+    expect(ofBoxes.every((v) => Number.isFinite(v) && v !== 0)).toBe(true);
+    tf.dispose([...gradients.values()]);
+  });
+
   it('detect: a mask of probabilities for every box', async () => {
     const last = heads.modelParameters().find(({ name }) => name === 'mask_stage.predictor.weight')!;
     last.set((await last.get()).fill(0));
@@ -107,9 +141,20 @@ describe('multi-task network cascades', () => {
     const { instances } = await model.infer([sample()]);
     expect(tf.memory().numTensors).toBe(before);
     const [{ scores, masks }] = instances;
-    expect(masks!.size).toBe(14);
-    expect(masks!.probabilities).toHaveLength(scores.length * 14 * 14);
+    expect(masks!.size).toBe(28);
+    expect(masks!.probabilities).toHaveLength(scores.length * 28 * 28);
     expect(scores.length).toBeGreaterThan(0);
     expect(masks!.probabilities.every((p) => p === 0.5)).toBe(true);
+  });
+});
+
+describe('same size', () => {
+  it('the heads are as wide as makes the number of parameters that of the Mask R-CNN', async () => {
+    await useDevice('cpu');
+    const maskRcnn = getConfig(fileURLToPath(new URL('../../projects/mnc/demo.yaml', import.meta.url)));
+    const config = asCascade(maskRcnn);
+    expect(maskRcnn.MODEL.ROI_HEADS.NAME).toBe('StandardROIHeads');
+    const [wanted, found] = [countParameters(maskRcnn), countParameters(config)];
+    expect(Math.abs(found - wanted)).toBeLessThan(0.001 * wanted);
   });
 });

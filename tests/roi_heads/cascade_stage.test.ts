@@ -18,6 +18,8 @@ describe('nextStageRegions', () => {
     // The second overlaps its object by 36 / 100.
     expect([...next.classes]).toEqual([2, 3]);
     expect([...next.targets]).toEqual([10, 0, 20, 10, 0, 0, 6, 6]);
+    expect([...next.matches]).toEqual([0, 1]);
+    expect([...next.kept]).toEqual([0, 2]);
   });
 
   it('makes everything background where the picture has no objects', () => {

@@ -23,7 +23,7 @@ describe('a part', () => {
   it('is a header and a line an image', async () => {
     const path = await write({ 3: 'c', 5: 'e' });
     expect(readFileSync(path, 'utf8')).toBe(
-      '{"format":"maskrcnn-part-1","command":"evaluate","images":4,"same":{"weights":"ab"},"shard":{"index":1,"count":2}}\n' +
+      '{"format":"maskrcnn-part-2","command":"evaluate","images":4,"same":{"weights":"ab"},"shard":{"index":1,"count":2}}\n' +
         '{"image":3,"value":"c"}\n{"image":5,"value":"e"}\n',
     );
     expect(partName({ index: 12, count: 100_000 })).toBe('part_000012_of_100000.jsonl');

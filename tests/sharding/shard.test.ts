@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ArgumentError } from '../../src/errors.js';
-import { ownsBatch, parseShard } from '../../src/sharding/shard.js';
+import { ownsBatch, parseShard, refuseCopies } from '../../src/sharding/shard.js';
 import fc from '../properties.js';
 
 describe('parseShard', () => {
@@ -74,4 +74,12 @@ it('every batch has one owner, and no shard has two more than another', () => {
       expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
     }),
   );
+});
+
+it('copies of one run under mpirun are refused, one process is not', () => {
+  const env = { OMPI_COMM_WORLD_RANK: '1', OMPI_COMM_WORLD_SIZE: '4' };
+  expect(() => refuseCopies('evaluate', env)).toThrow(/mpirun has started 4 processes, .* maskrcnn evaluate .* --shard auto/);
+  expect(() => refuseCopies('merge', env)).toThrow(/Run it without mpirun/);
+  refuseCopies('predict', { OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '1' });
+  refuseCopies('predict', {});
 });
