@@ -19,6 +19,7 @@ const INCLUDED: Record<string, string[]> = {
     'tests/meta_arch/dense_kernel.test.ts',
     'tests/semantic/semantic_labels.test.ts',
     'tests/engine/warm_up*.test.ts',
+    'tests/engine/webgpu_training.test.ts',
   ],
   browser: ['tests/browser/**/*.test.ts'],
 };

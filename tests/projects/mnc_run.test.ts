@@ -27,7 +27,7 @@ describe.each(devices.filter((device) => device !== 'cpu'))('projects/mnc/run.ts
     { timeout: 600_000 },
     async () => {
       // So wide that there is room for the mask stage.
-    writeFileSync(config, TINY_CONFIG.replace('FC_DIM: 32', 'FC_DIM: 96'));
+      writeFileSync(config, TINY_CONFIG.replace('FC_DIM: 32', 'FC_DIM: 96'));
       const { json, val, images } = writeTinyData(folder);
       const trained = await run('train', config, json, images, output, val, images, '--device', device, 'SOLVER.MAX_ITER=3');
       const [, own, other] = /^(\d+) parameters; the Mask R-CNN of .* has (\d+)$/m.exec(trained)!;
