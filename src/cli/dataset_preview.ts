@@ -56,6 +56,7 @@ export function registerPreview(dataset: Command): void {
           ...(flags.copyPaste > 0 ? { copyPaste: { probability: flags.copyPaste } } : {}),
         },
       });
+      for (const warning of loader.dataset.warnings) process.stderr.write(`warning: ${warning}\n`);
       const samples = await withProgress('making samples', 'samples', flags.count, async (tick) => {
         const made = [];
         for (let i = 0; i < flags.count; i++) {

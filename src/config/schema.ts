@@ -17,6 +17,11 @@ export const schema = {
     MIN_SIZE_TEST: int(800, 'Inference: short side after resizing, in pixels; 0 leaves the picture as it is.'),
     MAX_SIZE_TEST: int(1333, 'Inference: the long side is at most this, in pixels.'),
     RANDOM_FLIP: string('horizontal', 'Training: flip half of the pictures.', { choices: ['horizontal', 'vertical', 'none'] }),
+    KEYPOINT_FLIP_PAIRS: rows(
+      [],
+      'Training: pairs of names of keypoints that change places in a mirrored picture, besides those with left and right in them; a name twice for one that stays.',
+      { own: true },
+    ),
     CROP: {
       ENABLED: bool(false, 'Training: crop at random.'),
       TYPE: string('relative_range', 'Training: how CROP.SIZE is meant.', {

@@ -170,8 +170,9 @@ async function runOn(
 ): Promise<TrainingRun> {
   const { output, train, validation, processes, resume = false } = options;
   const isFirst = (processes?.rank ?? 0) === 0;
-  const { classes, categoryIds, keypointNames, messages } = loader.dataset;
+  const { classes, categoryIds, keypointNames, messages, warnings } = loader.dataset;
   for (const message of messages) print(message);
+  for (const warning of warnings) print(`WARNING: ${warning}`);
   config.MODEL.ROI_HEADS.NUM_CLASSES = classes.length;
   config.MODEL.RETINANET.NUM_CLASSES = classes.length;
   if (options.epochs !== undefined && !options.auto && !resume)

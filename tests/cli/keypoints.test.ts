@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { getConfig } from '../../src/config/index.js';
 import { Predictor } from '../../src/engine/predictor.js';
+import { prepareTraining } from '../../src/engine/training_run.js';
 import { readMetrics } from '../../src/engine/writers/json_lines_writer.js';
 import type { EvaluationReport } from '../../src/evaluation/evaluation_report.js';
 import { runMain } from './run_main.js';
@@ -105,5 +107,40 @@ describe('keypoints from annotations to predictions', () => {
     // Five labelled points of some pixels each, and nothing else.
     expect(changed).toBeGreaterThan(5 * 4);
     expect(changed).toBeLessThan(0.1 * (plain.length / 3));
+  });
+
+  it('have a warning, before training and on the sheet, where no names say which change places in mirrored pictures', async () => {
+    const json = join(folder, 'unsided.json');
+    const coco = JSON.parse(readFileSync(data.json, 'utf8')) as Coco;
+    coco.categories = coco.categories.map((category) => ({ ...category, keypoints: ['port', 'starboard', 'bow'] }));
+    writeFileSync(json, JSON.stringify(coco));
+    const warning =
+      /^warning: in mirrored pictures no two of the keypoints port, starboard, bow change places: .*INPUT\.KEYPOINT_FLIP_PAIRS/i;
+    const lines: string[] = [];
+    const run = await prepareTraining({
+      config: getConfig(join(folder, 'keypoints.yaml')),
+      weights: 'none',
+      train: { json, images: data.images },
+      output: join(folder, 'unsided'),
+      device: 'wasm',
+      print: (line) => lines.push(line),
+    });
+    await run.dispose();
+    expect(lines.filter((line) => warning.test(line))).toHaveLength(1);
+    const preview = [
+      'dataset',
+      'preview',
+      json,
+      '--images',
+      data.images,
+      '--output',
+      join(folder, 'unsided.png'),
+      '--count',
+      '1',
+    ];
+    const keypoints = ['MODEL.KEYPOINT_ON=True', 'MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS=3'].flatMap((key) => ['--set', key]);
+    const said = await runMain([...preview, ...keypoints, '--set', 'INPUT.MIN_SIZE_TRAIN=[64]']);
+    expect(said.code).toBe(0);
+    expect(said.err).toMatch(warning);
   });
 });

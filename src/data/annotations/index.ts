@@ -11,8 +11,8 @@ export {
   type MaskFormat,
   type WithoutEmptyOptions,
 } from './instances.js';
+export { keypointFlipIndices } from './keypoint_flip.js';
 export {
-  keypointFlipIndices,
   transformAnnotation,
   type SourceAnnotation,
   type TransformAnnotationOptions,

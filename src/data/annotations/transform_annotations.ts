@@ -106,25 +106,3 @@ function transformKeypoints(
   }
   return out;
 }
-
-/**
- * Which keypoint takes whose place in a mirrored picture, by names: `left_eye` and `right_eye` change places.
- * @param pairs further pairs of names
- */
-export function keypointFlipIndices(names: readonly string[], pairs: readonly (readonly [string, string])[] = []): number[] {
-  const other = new Map(pairs.flatMap(([a, b]) => [[a, b] as const, [b, a] as const]));
-  return names.map((name, i) => {
-    const swapped = other.get(name) ?? name.replace(/left|right/i, (side) => OPPOSITE[side] ?? side);
-    const index = names.indexOf(swapped);
-    return index < 0 ? i : index;
-  });
-}
-
-const OPPOSITE: Readonly<Record<string, string>> = {
-  left: 'right',
-  right: 'left',
-  Left: 'Right',
-  Right: 'Left',
-  LEFT: 'RIGHT',
-  RIGHT: 'LEFT',
-};

@@ -25,6 +25,8 @@ export interface LoadedDataset {
   readonly withoutObjects: number;
   /** What was left out, for the user. */
   readonly messages: readonly string[];
+  /** What is likely to go wrong, and what to do, for the user. */
+  readonly warnings: readonly string[];
   /** By number; for models with keypoints, where the file names them. */
   readonly keypointNames?: readonly string[];
 }

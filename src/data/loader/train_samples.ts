@@ -1,7 +1,7 @@
 import type { Config } from '../../config/index.js';
 import { ConfigError, DatasetError } from '../../errors.js';
 import { semanticMapPath } from '../annotations/semantic_map.js';
-import { keypointFlipIndices } from '../annotations/transform_annotations.js';
+import { keypointFlipDoubt, keypointFlipIndices, keypointFlipPairs } from '../annotations/keypoint_flip.js';
 import { readCocoDataset } from '../coco/read_coco.js';
 import { datasetRecords, withKeypoints, withoutCrowdOnly } from '../coco/dataset_records.js';
 import { RepeatFactorTrainingSampler, repeatFactors } from '../samplers/repeat_factor.js';
@@ -72,7 +72,7 @@ export async function trainSamplesFromConfig(cfg: Config, options: TrainSamplesO
 
 async function loadDataset(
   cfg: Config,
-  { json, images, semantic, mix }: TrainSamplesOptions,
+  { json, images, semantic, mix, augmentations }: TrainSamplesOptions,
 ): Promise<{ dataset: LoadedDataset; flips?: readonly number[] }> {
   const file = await readCocoDataset(json);
   const all = datasetRecords(file, images, { name: json });
@@ -100,6 +100,13 @@ async function loadDataset(
         `${json} has ${keypointNames.length} keypoints an object, the model ${count}; set MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS=${keypointNames.length}.`,
       );
   }
+  const mirrored = mirrors(cfg, augmentations);
+  if (mirrored && cfg.MODEL.KEYPOINT_ON && !keypointNames)
+    throw new DatasetError(
+      `${json}: no category names its keypoints ("keypoints": [...]), and in mirrored pictures some change places; name them, or set INPUT.RANDOM_FLIP=none.`,
+    );
+  const pairs = keypointNames && keypointFlipPairs(cfg.INPUT.KEYPOINT_FLIP_PAIRS, keypointNames);
+  const doubt = mirrored && keypointNames ? keypointFlipDoubt(keypointNames, pairs) : undefined;
   if (records.length === 0) throw new DatasetError(`${json}: no picture is left to train on; ${messages.join('; ')}.`);
   return {
     dataset: {
@@ -108,10 +115,17 @@ async function loadDataset(
       categoryIds: all.categoryIds,
       withoutObjects,
       messages,
+      warnings: doubt === undefined ? [] : [doubt],
       ...(keypointNames ? { keypointNames } : {}),
     },
-    ...(keypointNames ? { flips: keypointFlipIndices(keypointNames) } : {}),
+    ...(keypointNames ? { flips: keypointFlipIndices(keypointNames, pairs) } : {}),
   };
+}
+
+/** Whether left and right change places in some samples. */
+function mirrors({ INPUT }: Config, augmentations: readonly AugmentationSpec[] | undefined): boolean {
+  if (!augmentations) return INPUT.RANDOM_FLIP === 'horizontal';
+  return augmentations.some(({ name, args }) => name === 'RandomFlip' && args?.[0] !== 'vertical');
 }
 
 function trainSampler(cfg: Config, { records }: LoadedDataset, { seed, subsetRatio }: TrainSamplesOptions): Sampler {
