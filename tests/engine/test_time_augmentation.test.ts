@@ -4,12 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getConfig } from '../../src/config/index.js';
 import { readImage } from '../../src/data/image_io/read_image.js';
 import type { Image } from '../../src/data/image_io/pixel_formats.js';
+import type { ModelSource } from '../../src/engine/load_model.js';
 import { Predictor } from '../../src/engine/predictor.js';
 import { type AugmentableModel, inferAugmented } from '../../src/engine/test_time_augmentation.js';
+import { ConfigError } from '../../src/errors.js';
 import type { Prediction } from '../../src/structures/prediction.js';
+import { goldenFolder } from '../golden_folder.js';
+import { goldenModel } from './golden_model.js';
 
-const weights = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/model', import.meta.url));
-const picture = fileURLToPath(new URL('../fixtures/mask_rcnn_R_18_FPN/inputs/0.png', import.meta.url));
+const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/mask_rcnn_R_18_FPN/${name}`, import.meta.url));
+const golden = goldenFolder();
+const reason = golden ? '' : ' (skipped: ../shared/golden is not there)';
 
 const mirrored = ({ data, height, width, ...rest }: Image): Image => {
   const out = new Uint8Array(data.length);
@@ -18,25 +23,30 @@ const mirrored = ({ data, height, width, ...rest }: Image): Image => {
       for (let c = 0; c < 3; c++) out[(y * width + width - 1 - x) * 3 + c] = data[(y * width + x) * 3 + c];
   return { ...rest, data: out, height, width };
 };
-const augmented = (overrides: readonly string[]): Promise<Predictor> =>
-  Predictor.load(weights, { device: 'wasm', overrides: ['TEST.AUG.ENABLED=true', ...overrides] });
+/** On wasm, with several sizes and flips. */
+const augmented = (source: ModelSource, overrides: readonly string[] = []): Promise<Predictor> =>
+  Predictor.load(source, { device: 'wasm', overrides: ['TEST.AUG.ENABLED=true', ...overrides] });
 const largest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Array.from(a).reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
-describe('test-time augmentation', () => {
+/** The tests of one model and picture. */
+function testModel(open: () => { source: ModelSource; picture: string }): void {
+  let source: ModelSource;
   let image: Image;
   let plain: Predictor;
   let whole: Prediction;
   beforeAll(async () => {
-    image = await readImage(picture, { format: 'RGB' });
-    plain = await Predictor.load(weights, { device: 'wasm' });
+    const opened = open();
+    ({ source } = opened);
+    image = await readImage(opened.picture, { format: 'RGB' });
+    plain = await Predictor.load(source, { device: 'wasm' });
     whole = await plain.predict(image);
   });
   afterAll(() => plain.dispose());
 
   it('at one size without flip is the plain prediction', async () => {
     const { MIN_SIZE_TEST, MAX_SIZE_TEST } = plain.config.INPUT;
-    const predictor = await augmented([
+    const predictor = await augmented(source, [
       `TEST.AUG.MIN_SIZES=[${MIN_SIZE_TEST}]`,
       `TEST.AUG.MAX_SIZE=${MAX_SIZE_TEST}`,
       'TEST.AUG.FLIP=false',
@@ -44,6 +54,7 @@ describe('test-time augmentation', () => {
     const before = tf.memory().numTensors;
     const result = await predictor.predict(image);
     expect(tf.memory().numTensors).toBe(before);
+    expect(whole.length).toBeGreaterThan(3);
     expect(result.length).toBe(whole.length);
     result.instances.forEach((instance, i) => {
       const wanted = whole.instances[i];
@@ -57,7 +68,7 @@ describe('test-time augmentation', () => {
 
   it('with flip gives the mirror image of a picture the mirrored boxes and masks, each the mean over the views', async () => {
     // The picture's own size, so that resizing has no part in it.
-    const predictor = await augmented([`TEST.AUG.MIN_SIZES=[${Math.min(image.height, image.width)}]`]);
+    const predictor = await augmented(source, [`TEST.AUG.MIN_SIZES=[${Math.min(image.height, image.width)}]`]);
     const [result, other] = [await predictor.predict(image), await predictor.predict(mirrored(image))];
     expect(result.length).toBeGreaterThan(3);
     expect(other.length).toBe(result.length);
@@ -71,9 +82,8 @@ describe('test-time augmentation', () => {
       expect(largest(seen.mask!.probabilities, turned)).toBeLessThan(1e-4);
     });
     // The masks of the views apart, on the same boxes.
-    const { MODEL, INPUT } = plain.config;
-    const config = { ...plain.config, INPUT: { ...INPUT, MIN_SIZE_TEST: Math.min(image.height, image.width) }, MODEL };
-    const views = await Predictor.load({ config, weights: `${weights}/model.safetensors` }, { device: 'wasm' });
+    const overrides = [`INPUT.MIN_SIZE_TEST=${Math.min(image.height, image.width)}`];
+    const views = await Predictor.load(source, { device: 'wasm', overrides });
     const given = result.instances.map(({ box, classIndex, score }) => ({ box, classIndex, score }));
     const straight = await views.predictGiven(image, given);
     const turned = await views.predictGiven(
@@ -91,6 +101,10 @@ describe('test-time augmentation', () => {
     views.dispose();
     predictor.dispose();
   });
+}
+
+describe('test-time augmentation', () => {
+  testModel(() => ({ source: fixture('model'), picture: fixture('inputs/0.png') }));
 
   it('merges the boxes of all views per class and averages their masks: by hand', async () => {
     // A picture of 10 x 20, seen at 10 and at 20 pixels, straight and mirrored.
@@ -151,5 +165,18 @@ describe('test-time augmentation', () => {
     expect(left).toBeCloseTo(0.2, 6);
     expect(right).toBeCloseTo(0.3, 6);
     expect(spent).toEqual({ preprocess: 8, proposals: 16, heads: 24 });
+  });
+});
+
+describe.skipIf(!golden).each([
+  ['a cascade', '07'],
+  ['C4', '08'],
+])(`test-time augmentation of %s${reason}`, (_, number) => testModel(() => goldenModel(golden!, number)));
+
+describe.skipIf(!golden)(`test-time augmentation of keypoints${reason}`, () => {
+  it('is refused when the model is loaded', async () => {
+    const loaded = augmented(goldenModel(golden!, '05').source);
+    await expect(loaded).rejects.toThrow(ConfigError);
+    await expect(loaded).rejects.toThrow(/several sizes and flips with keypoints/);
   });
 });
