@@ -96,19 +96,6 @@ describe('predicting on tiles and on several views', () => {
     expect(await said('--tta-sizes', '100')).toMatch(/--tta-sizes goes with --tta/);
     expect(await said('--tta', '--tta-sizes', '100,big')).toMatch(/--tta-sizes is '100,big'; expected short sides in pixels/);
   });
-
-  it('looks at every size and its mirror image', async () => {
-    const { code } = await run('predict', picture, ...flags, '--tta', '--tta-sizes', '96,128');
-    expect(code).toBe(0);
-    const { images } = JSON.parse(readFileSync(join(at('views'), 'predictions.json'), 'utf8')) as {
-      images: { instances: object[] }[];
-    };
-    expect(images[0]!.instances.length).toBeGreaterThan(0);
-  });
-
-  it('takes the overlap of tiles', async () => {
-    expect((await run('predict', picture, ...flags, '--tile', '100', '--overlap', '0.5')).code).toBe(0);
-  });
 });
 
 describe('bad input is named, in one line, with exit code 1', () => {
