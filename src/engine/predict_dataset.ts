@@ -11,7 +11,7 @@ import { findsProposals, PROPOSAL_CATEGORY } from './box_proposals.js';
 export interface BatchPredictor {
   /** By class index. */
   readonly classNames: readonly string[];
-  /** The model's; where it finds regions of no class, rows get {@link PROPOSAL_CATEGORY}, whatever the categories of the data set. */
+  /** The model's; where it finds regions of no class, rows get `PROPOSAL_CATEGORY`, whatever the categories of the data set. */
   readonly config?: Pick<Config, 'MODEL'>;
   predict(files: readonly string[], options?: { signal?: AbortSignal }): Promise<Prediction[]>;
 }

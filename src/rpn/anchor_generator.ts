@@ -14,7 +14,7 @@ export interface AnchorGeneratorOptions {
 }
 
 /** The size of one level's map. */
-interface MapSize {
+export interface MapSize {
   readonly height: number;
   readonly width: number;
 }
