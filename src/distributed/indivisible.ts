@@ -34,7 +34,9 @@ export function indivisibleSettings(
 
 /** Keys of norms whose statistics are those of all processes' pictures. */
 export function synchronisedNorms({ MODEL }: Pick<Config, 'MODEL'>): string[] {
-  return Object.entries(normsOf(MODEL)).flatMap(([key, norm]) => (norm === 'SyncBN' ? [key] : []));
+  // Of two kinds of backbones the config describes one that is not there.
+  const absent = MODEL.BACKBONE.NAME === 'build_regnet_fpn_backbone' ? 'MODEL.RESNETS.NORM' : 'MODEL.REGNETS.NORM';
+  return Object.entries(normsOf(MODEL)).flatMap(([key, norm]) => (norm === 'SyncBN' && key !== absent ? [key] : []));
 }
 
 const list = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;

@@ -21,6 +21,9 @@ it('what does not is named, with what does', () => {
   ]);
   expect(indivisibleSettings(config)).toEqual([]);
   expect(synchronisedNorms(config)).toEqual(['MODEL.FPN.NORM', 'MODEL.RESNETS.NORM']);
+  const regnet = getConfig('new_baselines/mask_rcnn_regnetx_4gf_dds_FPN_100ep_LSJ', ['MODEL.RESNETS.NORM=SyncBN']);
+  expect(synchronisedNorms(regnet)).toContain('MODEL.REGNETS.NORM');
+  expect(synchronisedNorms(regnet)).not.toContain('MODEL.RESNETS.NORM');
   config.MODEL.ROI_MASK_HEAD.NORM = 'SyncBN';
   expect(indivisibleSettings(config)).toEqual([
     expect.stringMatching(/^MODEL\.ROI_MASK_HEAD\.NORM is SyncBN, on regions.*BN takes .* GN does/),
