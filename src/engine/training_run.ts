@@ -16,7 +16,7 @@ import { DataParallel } from '../distributed/data_parallel.js';
 import { indivisibleSettings, synchronisedNorms } from '../distributed/indivisible.js';
 import { areBuiltIn, type AugmentationSpec } from '../data/transforms/augmentation_specs.js';
 import { Random } from '../data/random.js';
-import { CheckpointError, ConfigError, DatasetError } from '../errors.js';
+import { BackendError, CheckpointError, ConfigError, DatasetError } from '../errors.js';
 import type { PanopticFiles } from '../evaluation/panoptic_files.js';
 import { buildModel } from '../meta_arch/build_model.js';
 import type { MetaArchitecture } from '../meta_arch/meta_architecture.js';
@@ -131,6 +131,10 @@ export async function prepareTraining(options: TrainingRunOptions): Promise<Trai
   const print = (isFirst ? options.print : undefined) ?? (() => {});
   if (!resume) await refuseEarlierRun(output);
   const backend = await startBackend(options.device ?? 'auto');
+  if (processes && processes.size > 1 && backend.device === 'webgpu')
+    throw new BackendError(
+      `device webgpu does not train in several processes: its gradients cannot be read at once. Name --device tensorflow, wasm or cpu.`,
+    );
   // First of all: from here on all processes go the same way, and meet in the same calls.
   if (processes) await agreeOnSettings(processes, options, backend.device);
   const resumed = resume ? await newestCheckpoint(output, processes) : undefined;

@@ -47,8 +47,13 @@ describe.each(devices)('Tape on %s', (device) => {
     const tape = new Tape();
     // x is used by the first operation and again by the last: (x w) v + x.
     const y = tape.record(() => tf.tidy(() => tf.add(tf.mul(tf.mul(x!, w!), v!), x!))) as tf.Scalar;
+    const early: [number, tf.Tensor | undefined][] = [];
+    const gradients = tape.gradients(y, [x!, w!, v!, unused!], (place, gradient) =>
+      early.push([place, gradient && tf.keep(tf.clone(gradient))]),
+    );
+    const valueOf = async (tensor: tf.Tensor | null | undefined) => (await tensor?.data())?.[0];
     const told: [number, number | undefined][] = [];
-    const gradients = tape.gradients(y, [x!, w!, v!, unused!], (place, gradient) => told.push([place, gradient?.dataSync()[0]]));
+    for (const [place, gradient] of early) told.push([place, await valueOf(gradient)]);
     // The unused one at once; then v; w and x last, whichever comes first, x with what both of its uses add.
     expect(told.slice(0, 2)).toEqual([
       [3, undefined],
@@ -58,8 +63,8 @@ describe.each(devices)('Tape on %s', (device) => {
       [0, 16],
       [1, 10],
     ]);
-    expect(gradients.map((gradient) => gradient?.dataSync()[0])).toEqual([16, 10, 6, undefined]);
-    tf.dispose([y, ...gradients.flatMap((gradient) => gradient ?? [])]);
+    expect(await Promise.all(gradients.map(valueOf))).toEqual([16, 10, 6, undefined]);
+    tf.dispose([y, ...gradients.flatMap((gradient) => gradient ?? []), ...early.flatMap(([, gradient]) => gradient ?? [])]);
     expect(tf.memory().numTensors).toBe(before);
     tf.dispose([x!, w!, v!, unused!]);
   });
