@@ -112,7 +112,7 @@ describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, ()
     await page.setInputFiles('#weights', 'package.json');
     await page.click('#disk button');
     await tells(page, /package\.json/);
-    expect(page.workers().length).toBe(0);
+    await expect.poll(() => page.workers().length).toBe(0);
     await page.selectOption('#model', 'shipped');
     await says(page, /7 found in sample 1/);
     await page.context().close();
@@ -182,7 +182,11 @@ describe.skipIf(noChromium)(`the page${noChromium ? `: ${noChromium}` : ''}`, ()
       throw new Error(`Tab does not come to ${selector}`);
     };
     await tabTo('#choose');
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
+    const chosen = page.waitForEvent('filechooser');
+    // Chromium is asked to hand choosers over before the key comes.
+    await page.evaluate(() => undefined);
+    await page.keyboard.press('Enter');
+    const chooser = await chosen;
     await chooser.setFiles('examples/images/emoji_2.jpg');
     await says(page, /found in emoji_2\.jpg/);
     await tabTo('#device');

@@ -32,17 +32,28 @@ const ACCESS: Record<string, HostAccess> = {
     read: (backend, { dataId }) => backend.readSync(dataId) as Float32Array,
     make: (backend, { shape, values }) => ({ dataId: backend.write(values, shape, 'float32'), shape, dtype: 'float32' }),
   },
+  // The read waits for the GPU.
+  webgl: {
+    read: (backend, { dataId }) => backend.readSync(dataId) as Float32Array,
+    make: (backend, { shape, values }) => ({ dataId: backend.write(values, shape, 'float32'), shape, dtype: 'float32' }),
+  },
 };
 
+/** Backends whose tensors the host reads without waiting. */
+export const HOSTS: readonly string[] = ['cpu', 'wasm', 'tensorflow'];
+
 /**
- * Registers one plain function as a kernel of the backends that the host reaches: cpu, wasm and tensorflow. Inputs and outputs are float32.
+ * Registers one plain function as a kernel of the backends that the host reaches: cpu, wasm and tensorflow, and webgl where that is named, at the price of
+ * waiting for it. Inputs and outputs are float32.
  * @param kernel gives one output or several; its arrays are its own, and are not written to afterwards
  */
 export function registerHostKernel<A>(
   kernelName: string,
   kernel: (inputs: Record<string, HostArray>, attributes: A) => HostArray | HostArray[],
+  backends: readonly string[] = HOSTS,
 ): void {
-  for (const [backendName, { read, make }] of Object.entries(ACCESS)) {
+  for (const backendName of backends) {
+    const { read, make } = ACCESS[backendName];
     if (tf.getKernel(kernelName, backendName)) continue;
     tf.registerKernel({
       kernelName,

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { HOSTS } from '../kernels/host_kernel.js';
 import { BATCHED_NMS, type BatchedNmsAttributes } from './kernel_names.js';
 import { batchedNms } from './nms.js';
 
@@ -38,13 +39,14 @@ function suppressFinite(
   return kept.map((i) => rows[i]);
 }
 
-/** Registers suppression on the backends whose tensors the host reads without waiting. */
+/** Registers suppression on the backends whose tensors the host reads without waiting, or on others, which it waits for. */
 export function registerHostSuppression(
   kernelName: string,
   columns: number,
   suppress: (boxes: Float32Array, scores: Float32Array, groups: Int32Array, iouThreshold: number) => Int32Array,
+  backends: readonly string[] = HOSTS,
 ): void {
-  for (const backendName of ['cpu', 'wasm', 'tensorflow']) {
+  for (const backendName of backends) {
     tf.registerKernel({
       kernelName,
       backendName,

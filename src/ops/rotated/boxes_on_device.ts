@@ -7,7 +7,7 @@ import './boxes_webgpu.js';
 
 /**
  * Intersection over union of rotated boxes on the running backend, as `rotatedIou`: (cx, cy, w, h, angle), pixels, and degrees counterclockwise as one
- * sees the picture. cpu, wasm and tensorflow compute in float64 on the host; webgpu in float32, in the frame of the second box, which is off by about 1e-6.
+ * sees the picture. cpu, wasm and tensorflow compute in float64 on the host, as does webgl, which the host waits for; webgpu in float32, in the frame of the second box, which is off by about 1e-6.
  * Without a gradient.
  * @param a [A, 5]
  * @param b [B, 5]
@@ -24,7 +24,7 @@ export function rotatedIouOnDevice(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D 
 }
 
 /**
- * Non-maximum suppression of rotated boxes within groups on the running backend, without waiting for it (Detectron2's `batched_nms_rotated`): a box is
+ * Non-maximum suppression of rotated boxes within groups on the running backend, without waiting for it but on webgl (Detectron2's `batched_nms_rotated`): a box is
  * dropped when its IoU with a kept box of a higher score is **at least** the threshold, unlike that of upright boxes. Groups are moved apart by an offset
  * in float32, whose rounding is part of the result. The rest is as `batchedNmsOnDevice` says; the overlaps of webgpu are those of `rotatedIouOnDevice`.
  * @param boxes  [N, 5] as (cx, cy, w, h, degrees counterclockwise)
