@@ -23,11 +23,14 @@ export class InstanceList {
     this.none.className = 'none';
     this.none.textContent = 'No picture yet.';
     list.append(this.none);
+    // Holds the focus while there is no row for it.
+    list.tabIndex = -1;
   }
 
   show(instances: readonly Instance[]): void {
     this.instances = instances;
-    const focused = this.rows.findIndex(({ button }) => button === document.activeElement);
+    const { activeElement } = document;
+    const focused = activeElement === this.list ? 0 : this.rows.findIndex(({ button }) => button === activeElement);
     while (this.rows.length < instances.length) this.rows.push(this.newRow(this.rows.length));
     for (const { item } of this.rows.splice(instances.length)) item.remove();
     instances.forEach((instance, i) => {
@@ -44,8 +47,9 @@ export class InstanceList {
     if (focused < 0) return;
     // What the focused row tells is of the new picture; the focus of a row that is gone goes to the last.
     const row = this.rows[Math.min(focused, this.rows.length - 1)] as Row | undefined;
-    if (row && row.button !== document.activeElement) row.button.focus();
-    else if (row) this.onActive(instances[focused]);
+    if (!row) this.list.focus();
+    else if (row.button !== document.activeElement) row.button.focus();
+    else this.onActive(instances[focused]);
   }
 
   /** Marks the row of an instance. */
