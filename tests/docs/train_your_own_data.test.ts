@@ -55,6 +55,8 @@ describe('the guide to training', () => {
     const runnable = inlineCommands.filter((command) => command !== 'maskrcnn convert');
     expect(runnable.map((command) => command.replace(/[=\d.]+$/, ''))).toEqual([
       'maskrcnn info zoo',
+      // tests/data/annotations/keypoint_flip.test.ts sets these.
+      'INPUT.KEYPOINT_FLIP_PAIRS=[["port","starboard"]]',
       'npm run bench -- train_repeat --backend tensorflow',
       'TEST.VALIDATION_LOSS_IMAGES',
       'TEST.PATIENCE',
