@@ -19,6 +19,11 @@ interface CpuBackend {
   makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): tf.TensorInfo;
 }
 
+const BY_COPY: HostAccess = {
+  read: (backend, { dataId }) => backend.readSync(dataId) as Float32Array,
+  make: (backend, { shape, values }) => ({ dataId: backend.write(values, shape, 'float32'), shape, dtype: 'float32' }),
+};
+
 const ACCESS: Record<string, HostAccess> = {
   cpu: {
     read: (backend, { dataId }) => (backend as unknown as CpuBackend).data.get(dataId).values,
@@ -28,15 +33,9 @@ const ACCESS: Record<string, HostAccess> = {
     read: (backend, tensor) => (backend as unknown as WasmBackend).typedArrayFromHeap(tensor) as Float32Array,
     make: (backend, { shape, values }) => (backend as unknown as WasmBackend).makeOutput(shape, 'float32', undefined, values),
   },
-  tensorflow: {
-    read: (backend, { dataId }) => backend.readSync(dataId) as Float32Array,
-    make: (backend, { shape, values }) => ({ dataId: backend.write(values, shape, 'float32'), shape, dtype: 'float32' }),
-  },
+  tensorflow: BY_COPY,
   // The read waits for the GPU.
-  webgl: {
-    read: (backend, { dataId }) => backend.readSync(dataId) as Float32Array,
-    make: (backend, { shape, values }) => ({ dataId: backend.write(values, shape, 'float32'), shape, dtype: 'float32' }),
-  },
+  webgl: BY_COPY,
 };
 
 /** Backends whose tensors the host reads without waiting. */

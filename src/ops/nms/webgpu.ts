@@ -186,29 +186,46 @@ tf.registerKernel({
     const [boxes, scores, groups] = ['boxes', 'scores', 'groups'].map((name) => inputs[name] as tf.TensorInfo);
     const [count] = scores.shape;
     assertMatrixFits(backend, 1, count);
-    const candidates = runFlat(backend, {
-      key: 'nmsCandidates',
-      code: `
-      fn isFinite(v : f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
-      fn run(index : i32) {
-        var counts = isFinite(scores[index]);
-        for (var k = 0; k < 4; k++) { counts = counts && isFinite(boxes[4 * index + k]); }
-        for (var k = 0; k < 4; k++) { result[6 * index + k] = select(0.0, boxes[4 * index + k], counts); }
-        result[6 * index + 4] = select(-uniforms.INFINITY, scores[index], counts);
-        result[6 * index + 5] = f32(groups[index]);
-      }`,
-      inputs: [
-        { name: 'boxes', tensor: boxes },
-        { name: 'scores', tensor: scores },
-        { name: 'groups', tensor: groups },
-      ],
-      uniforms: {},
-      threads: count,
-      output: [1, count, CANDIDATE],
-    });
+    const candidates = gatherCandidates(backend, 4, boxes, scores, groups);
     const { order, kept } = suppress(backend, candidates, iouThreshold, most);
     const indices = keptIndices(backend, order, kept);
     for (const { dataId } of [candidates, order, kept]) backend.disposeData(dataId);
     return indices;
   },
 });
+
+/**
+ * Rows as candidates: numbers of the box, score and group; a row that is not finite has no box, and the score -Infinity.
+ * @param columns of a row of `boxes`
+ * @returns [1, N, columns + 2]
+ */
+export function gatherCandidates(
+  backend: WebGpuBackend,
+  columns: number,
+  boxes: tf.TensorInfo,
+  scores: tf.TensorInfo,
+  groups: tf.TensorInfo,
+): tf.TensorInfo {
+  const [count] = scores.shape;
+  const width = columns + 2;
+  return runFlat(backend, {
+    key: `nmsCandidates${columns}`,
+    code: `
+      fn isFinite(v : f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
+      fn run(index : i32) {
+        var counts = isFinite(scores[index]);
+        for (var k = 0; k < ${columns}; k++) { counts = counts && isFinite(boxes[${columns} * index + k]); }
+        for (var k = 0; k < ${columns}; k++) { result[${width} * index + k] = select(0.0, boxes[${columns} * index + k], counts); }
+        result[${width} * index + ${columns}] = select(-uniforms.INFINITY, scores[index], counts);
+        result[${width} * index + ${columns + 1}] = f32(groups[index]);
+      }`,
+    inputs: [
+      { name: 'boxes', tensor: boxes },
+      { name: 'scores', tensor: scores },
+      { name: 'groups', tensor: groups },
+    ],
+    uniforms: {},
+    threads: count,
+    output: [1, count, width],
+  });
+}

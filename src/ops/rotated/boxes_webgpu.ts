@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { f32, GROUP_THREADS, i32, ROUNDED, runFlat, SINE_AND_COSINE, type WebGpuBackend } from '../kernels/webgpu_program.js';
 import { IS_ABOVE_WGSL, iouComparison } from '../nms/iou_comparison.js';
 import type { BatchedNmsAttributes } from '../nms/kernel_names.js';
+import { gatherCandidates } from '../nms/webgpu.js';
 import { assertMatrixFits, keptIndices, orderByScore, walk, wordsOf } from '../nms/webgpu_matrix.js';
 import { SMALLEST_AREA } from './iou.js';
 import { BATCHED_ROTATED_NMS, ROTATED_IOU } from './kernel_names.js';
@@ -101,7 +102,7 @@ tf.registerKernel({
     const [boxes, scores, groups] = ['boxes', 'scores', 'groups'].map((name) => inputs[name] as tf.TensorInfo);
     const [count] = scores.shape;
     assertMatrixFits(backend, 1, count);
-    const candidates = gather(backend, boxes, scores, groups);
+    const candidates = gatherCandidates(backend, 5, boxes, scores, groups);
     const order = orderByScore(backend, candidates, { images: 1, count, stride: CANDIDATE, at: 5 });
     const reach = reachOf(backend, candidates);
     const placed = place(backend, candidates, order, reach);
@@ -112,31 +113,6 @@ tf.registerKernel({
     return indices;
   },
 });
-
-/** What is finite as candidates, [1, N, 7]. */
-function gather(backend: WebGpuBackend, boxes: tf.TensorInfo, scores: tf.TensorInfo, groups: tf.TensorInfo): tf.TensorInfo {
-  const [count] = scores.shape;
-  return runFlat(backend, {
-    key: 'rotatedCandidates',
-    code: `
-      fn isFinite(v : f32) -> bool { return (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u; }
-      fn run(index : i32) {
-        var counts = isFinite(scores[index]);
-        for (var k = 0; k < 5; k++) { counts = counts && isFinite(boxes[5 * index + k]); }
-        for (var k = 0; k < 5; k++) { result[7 * index + k] = select(0.0, boxes[5 * index + k], counts); }
-        result[7 * index + 5] = select(-uniforms.INFINITY, scores[index], counts);
-        result[7 * index + 6] = f32(groups[index]);
-      }`,
-    inputs: [
-      { name: 'boxes', tensor: boxes },
-      { name: 'scores', tensor: scores },
-      { name: 'groups', tensor: groups },
-    ],
-    uniforms: {},
-    threads: count,
-    output: [1, count, CANDIDATE],
-  });
-}
 
 /** How many candidates there are, and by how much a group is moved away from the next, [1, 2]. */
 function reachOf(backend: WebGpuBackend, candidates: tf.TensorInfo): tf.TensorInfo {
