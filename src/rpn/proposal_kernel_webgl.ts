@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { assertFloat32, float, int, runFragments, type WebglBackend } from '../ops/kernels/webgl_program.js';
-import { CANDIDATE, NO_CANDIDATE, suppressOnWebgl } from '../ops/nms/webgl.js';
+import { CANDIDATE, suppressOnWebgl } from '../ops/nms/webgl.js';
+import { NO_CANDIDATE } from '../ops/nms/webgl_matrix.js';
 import { BOX_OF, choose, join, LEVEL, type Plan, planOf, TABLE } from './anchor_choice_webgl.js';
 import type { ProposalSelection } from './find_top_proposals.js';
 import { type ProposalAttributes, RPN_PROPOSALS } from './proposal_kernel.js';
@@ -31,7 +32,7 @@ function decode(
     vec4 clipped = clamp(box, vec4(0.0), vec4(limit, limit));
     bool finite = isFinite1(box.x) && isFinite1(box.y) && isFinite1(box.z) && isFinite1(box.w) && isFinite1(score);
     bool good = finite && clipped.z - clipped.x > minBoxSize && clipped.w - clipped.y > minBoxSize;
-    if (part == 4) return good ? score : ${NO_CANDIDATE.toExponential()};
+    if (part == 4) return good ? score : ${NO_CANDIDATE};
     return good ? clipped[part] : 0.0;
   }`,
     inputs: { Table: table, Logits: logits, Deltas: deltas, Chosen: chosen },

@@ -104,7 +104,33 @@ describe.skipIf(noChromium)(`in Chromium${noChromium ? `: ${noChromium}` : ''}`,
       await page.context().close();
     });
 
-    it.skipIf(!goldenFolder()).each(['roi_align', 'roi_pooler', 'batched_nms', 'rotated', 'deform_conv'])(
+    it('pastes masks and compares rotated boxes as the host does, with one read for a suppression', async () => {
+      const { page, problems } = await openPage(browser, site.url);
+      const { paste, overlaps, suppressions } = await page.evaluate(async (device) => {
+        const { startBackend, comparePaste, compareOverlaps, compareSuppression } = window.api;
+        await startBackend(device);
+        return {
+          paste: await comparePaste(),
+          overlaps: await compareOverlaps(),
+          suppressions: [await compareSuppression(0.05), await compareSuppression(0.31)],
+        };
+      }, device);
+      expect(paste.shape).toEqual([6, 41, 4]);
+      expect(paste.set).toBeGreaterThan(500);
+      expect([paste.wrong, paste.newTensors]).toEqual([0, 0]);
+      expect([overlaps.shape, overlaps.newTensors]).toEqual([[90, 70], 1]);
+      expect(overlaps.overlapping).toBeGreaterThan(300);
+      expect(overlaps.difference).toBeLessThan(device === 'wasm' ? 1e-12 : 3e-6);
+      for (const { kept, expected, newTensors, reads } of suppressions) {
+        expect(kept).toEqual(expected);
+        expect(kept.length).toBeGreaterThan(60);
+        expect([newTensors, reads]).toEqual([0, 1]);
+      }
+      expect(problems).toEqual([]);
+      await page.context().close();
+    });
+
+    it.skipIf(!goldenFolder()).each(['roi_align', 'roi_pooler', 'batched_nms', 'rotated', 'deform_conv', 'paste_masks'])(
       'gives the recorded numbers of %s',
       async (operation) => {
         const { page, problems } = await openPage(browser, site.url);

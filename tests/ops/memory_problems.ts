@@ -9,6 +9,7 @@ import { DEFORM_COLUMNS } from '../../src/ops/deform_conv/columns.js';
 import { deformConv2d } from '../../src/ops/deform_conv/deform_conv.js';
 import { Arena } from '../../src/ops/kernels/arena.js';
 import type { WasmBackend } from '../../src/ops/kernels/wasm_heap.js';
+import { pasteMasks } from '../../src/ops/mask_paste/paste_masks.js';
 import { batchedNmsOnDevice } from '../../src/ops/nms/batched_nms.js';
 import { BATCHED_NMS } from '../../src/ops/nms/kernel_names.js';
 import { multilevelRoiAlign } from '../../src/ops/roi_align/multilevel_roi_align.js';
@@ -68,6 +69,11 @@ const OPS: Record<string, Op> = {
   'multilevelRoiAlign of regions on the device': {
     inputs: () => [noise([1, 16, 16, 8]), noise([1, 8, 8, 8])],
     run: (...maps) => pooled(maps, true),
+  },
+  pasteMasks: {
+    inputs: () => [noise([3, 7, 7])],
+    run: (masks) => pasteMasks(masks as tf.Tensor3D, Float32Array.of(1, 2, 30, 40, 5, 5, 20, 12, 8, 8, 8, 8), 48, 50),
+    forwardOnly: true,
   },
   rotatedRoiAlign: {
     kernel: ROTATED_ROI_ALIGN,

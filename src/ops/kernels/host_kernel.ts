@@ -34,24 +34,20 @@ const ACCESS: Record<string, HostAccess> = {
     make: (backend, { shape, values }) => (backend as unknown as WasmBackend).makeOutput(shape, 'float32', undefined, values),
   },
   tensorflow: BY_COPY,
-  // The read waits for the GPU.
-  webgl: BY_COPY,
 };
 
 /** Backends whose tensors the host reads without waiting. */
 export const HOSTS: readonly string[] = ['cpu', 'wasm', 'tensorflow'];
 
 /**
- * Registers one plain function as a kernel of the backends that the host reaches: cpu, wasm and tensorflow, and webgl where that is named, at the price of
- * waiting for it. Inputs and outputs are float32.
+ * Registers one plain function as a kernel of the backends that the host reaches: cpu, wasm and tensorflow. Inputs and outputs are float32.
  * @param kernel gives one output or several; its arrays are its own, and are not written to afterwards
  */
 export function registerHostKernel<A>(
   kernelName: string,
   kernel: (inputs: Record<string, HostArray>, attributes: A) => HostArray | HostArray[],
-  backends: readonly string[] = HOSTS,
 ): void {
-  for (const backendName of backends) {
+  for (const backendName of HOSTS) {
     const { read, make } = ACCESS[backendName];
     if (tf.getKernel(kernelName, backendName)) continue;
     tf.registerKernel({

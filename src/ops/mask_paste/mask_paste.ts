@@ -83,18 +83,22 @@ export function pastedMaskArea(
 }
 
 /**
- * Where the rows and then the columns of an image fall in a mask: the lower of the two cells that are blended, and the weight of the upper. What the box
- * cannot reach lies two cells before the mask, where all is 0.
- * @returns [height + width, 2]
+ * Where the rows and then the columns of an image fall in each mask: the lower of the two cells that are blended, and the weight of the upper. What a box
+ * cannot reach lies two cells before its mask, where all is 0. For GPUs, whose own division does not round as PyTorch's.
+ * @param boxes [D, 4]
+ * @returns     [D, height + width, 2]
  */
-export function pastePlaces(box: ArrayLike<number>, size: number, height: number, width: number): Float32Array {
-  const crop = reach(box, height, width);
-  const places = new Float32Array(2 * (height + width));
-  for (let i = 0; i < height + width; i++) places[2 * i] = -2;
-  const write = (first: number, { cells, fractions }: Samples): void =>
-    cells.forEach((cell, i) => places.set([cell - 2, fractions[i]], 2 * (first + i)));
-  write(crop.y0, samplePositions(crop.y0, crop.y1, box[1], box[3], size));
-  write(height + crop.x0, samplePositions(crop.x0, crop.x1, box[0], box[2], size));
+export function pastePlaces(boxes: Float32Array, size: number, height: number, width: number): Float32Array {
+  const places = new Float32Array((boxes.length / 2) * (height + width));
+  for (let i = 0; i < places.length; i += 2) places[i] = -2;
+  for (let d = 0; d < boxes.length / 4; d++) {
+    const box = boxes.subarray(4 * d, 4 * d + 4);
+    const crop = reach(box, height, width);
+    const write = (first: number, { cells, fractions }: Samples): void =>
+      cells.forEach((cell, i) => places.set([cell - 2, fractions[i]], 2 * (d * (height + width) + first + i)));
+    write(crop.y0, samplePositions(crop.y0, crop.y1, box[1], box[3], size));
+    write(height + crop.x0, samplePositions(crop.x0, crop.x1, box[0], box[2], size));
+  }
   return places;
 }
 

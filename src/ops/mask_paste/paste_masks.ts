@@ -1,25 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ArgumentError } from '../../errors.js';
 import { registerHostKernel } from '../kernels/host_kernel.js';
-import { f32, i32, runFlat, type WebGpuBackend } from '../kernels/webgpu_program.js';
-import { pasteMask, pastePlaces } from './mask_paste.js';
-
-/** Inputs: `masks` [D, M, M]; output: [D, height, ceil(width / 16)] as `pasteMasks` says. */
-const PASTE_MASKS = 'PasteMasks';
-
-/** Pixels of a word: as many bits as float32 holds exactly on every device, and a power of two. */
-const WORD = 16;
-
-interface PasteAttributes {
-  readonly boxes: Float32Array;
-  readonly height: number;
-  readonly width: number;
-  readonly threshold: number;
-}
+import { PASTE_MASKS, type PasteMasksAttributes, WORD } from './kernel_names.js';
+import { pasteMask } from './mask_paste.js';
+import './paste_masks_webgl.js';
+import './paste_masks_webgpu.js';
 
 /**
- * Masks as pixels of the picture, on the device that has them (cpu, wasm, tensorflow, webgpu): the pixels of `pasteMask`, which also names the rules. On
- * webgpu values are blended in float32, on the host in double precision: a sample within rounding of the threshold may fall on its other side.
+ * Masks as pixels of the picture, on the device that has them: the pixels of `pasteMask`, which also names the rules. On webgpu and webgl values are
+ * blended in float32, on the host in double precision: a sample within rounding of the threshold may fall on its other side.
  *
  * Results of a model do not pass through here: they hold no tensors, and pixels that one asks of them would be a read more.
  * @param masks float32 [D, M, M] probabilities
@@ -36,7 +25,7 @@ export function pasteMasks(masks: tf.Tensor3D, boxes: Float32Array, height: numb
     throw new ArgumentError(`pasteMasks: the picture is ${height} x ${width}; expected positive integers.`);
   if (!(threshold > 0 && threshold <= 1))
     throw new ArgumentError(`pasteMasks: the threshold is ${threshold}; expected a number in (0, 1].`);
-  const attributes: PasteAttributes = { boxes, height, width, threshold };
+  const attributes: PasteMasksAttributes = { boxes, height, width, threshold };
   return tf.engine().runKernel(PASTE_MASKS, { masks }, attributes as unknown as tf.NamedAttrMap) as tf.Tensor3D;
 }
 
@@ -52,7 +41,7 @@ export function unpackMasks(words: Float32Array, height: number, width: number):
   return bitmaps;
 }
 
-registerHostKernel<PasteAttributes>(PASTE_MASKS, ({ masks }, { boxes, height, width, threshold }) => {
+registerHostKernel<PasteMasksAttributes>(PASTE_MASKS, ({ masks }, { boxes, height, width, threshold }) => {
   const [count, size] = masks.shape;
   const perRow = Math.ceil(width / WORD);
   const values = new Float32Array(count * height * perRow);
@@ -64,61 +53,4 @@ registerHostKernel<PasteAttributes>(PASTE_MASKS, ({ masks }, { boxes, height, wi
         if (bitmap[at]) values[(d * height + y) * perRow + Math.floor(x / WORD)] += 2 ** (x % WORD);
   }
   return { shape: [count, height, perRow], values };
-});
-
-tf.registerKernel({
-  kernelName: PASTE_MASKS,
-  backendName: 'webgpu',
-  kernelFunc: ({ inputs, attrs, backend: anyBackend }) => {
-    const backend = anyBackend as WebGpuBackend;
-    const masks = inputs.masks as tf.TensorInfo;
-    const { boxes, height, width, threshold } = attrs as unknown as PasteAttributes;
-    const [count, size] = masks.shape;
-    const perRow = Math.ceil(width / WORD);
-    const shape = [count, height, perRow];
-    if (count === 0) return backend.makeTensorInfo(shape, 'float32', new Float32Array(0));
-    // Where rows and columns fall in the masks is for the host to say: the GPU's division does not round as PyTorch's.
-    const table = new Float32Array(count * 2 * (height + width));
-    for (let d = 0; d < count; d++)
-      table.set(pastePlaces(boxes.subarray(4 * d, 4 * d + 4), size, height, width), d * 2 * (height + width));
-    const places = backend.makeTensorInfo([table.length], 'float32', table);
-    const words = runFlat(backend, {
-      key: 'pasteMasks',
-      code: `
-      fn valueAt(d : i32, row : i32, column : i32) -> f32 {
-        if (row < 0 || column < 0 || row >= uniforms.size || column >= uniforms.size) { return 0.0; }
-        return masks[(d * uniforms.size + row) * uniforms.size + column];
-      }
-      fn run(index : i32) {
-        let y = index / uniforms.perRow % uniforms.height;
-        let d = index / (uniforms.perRow * uniforms.height);
-        let first = 2 * d * (uniforms.height + uniforms.width);
-        let row = i32(places[first + 2 * y]);
-        let down = places[first + 2 * y + 1];
-        var bits = 0;
-        for (var i = 0; i < ${WORD}; i++) {
-          let x = index % uniforms.perRow * ${WORD} + i;
-          if (x >= uniforms.width) { break; }
-          let at = first + 2 * (uniforms.height + x);
-          let column = i32(places[at]);
-          let across = places[at + 1];
-          let a = valueAt(d, row, column);
-          let b = valueAt(d, row + 1, column);
-          let upper = a + across * (valueAt(d, row, column + 1) - a);
-          let lower = b + across * (valueAt(d, row + 1, column + 1) - b);
-          if (upper + down * (lower - upper) >= uniforms.threshold) { bits |= 1 << u32(i); }
-        }
-        result[index] = f32(bits);
-      }`,
-      inputs: [
-        { name: 'masks', tensor: masks },
-        { name: 'places', tensor: places },
-      ],
-      uniforms: { size: i32(size), height: i32(height), width: i32(width), perRow: i32(perRow), threshold: f32(threshold) },
-      threads: count * height * perRow,
-      output: shape,
-    });
-    backend.disposeData(places.dataId);
-    return words;
-  },
 });

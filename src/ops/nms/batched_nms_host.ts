@@ -39,14 +39,13 @@ function suppressFinite(
   return kept.map((i) => rows[i]);
 }
 
-/** Registers suppression on the backends whose tensors the host reads without waiting, or on others, which it waits for. */
+/** Registers suppression on the backends whose tensors the host reads without waiting. */
 export function registerHostSuppression(
   kernelName: string,
   columns: number,
   suppress: (boxes: Float32Array, scores: Float32Array, groups: Int32Array, iouThreshold: number) => Int32Array,
-  backends: readonly string[] = HOSTS,
 ): void {
-  for (const backendName of backends) {
+  for (const backendName of HOSTS) {
     tf.registerKernel({
       kernelName,
       backendName,

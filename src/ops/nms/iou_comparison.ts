@@ -39,6 +39,18 @@ export function iouComparison(threshold: number): IouComparison {
   };
 }
 
+/**
+ * The comparison "the IoU is at least the threshold", of rotated boxes: that is, above the float32 before it. Of a threshold of 0 there is none before:
+ * `all` pairs overlap by that.
+ * @param threshold not negative
+ */
+export function atLeastComparison(threshold: number): IouComparison & { readonly all: boolean } {
+  const bits = new Int32Array(Float32Array.of(threshold).buffer);
+  const all = bits[0] === 0;
+  if (!all) bits[0] -= 1;
+  return { ...iouComparison(new Float32Array(bits.buffer)[0]), all };
+}
+
 /** `isAbove(overlap, both)`: whether overlap / both, rounded, is above the threshold. Needs the uniforms of {@link IouComparison}. */
 export const IS_ABOVE_WGSL = `
   fn isAbove(overlap : f32, both : f32) -> bool {

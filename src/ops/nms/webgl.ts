@@ -3,18 +3,21 @@ import { assertFloat32, float, int, ROUNDED, runFragments, type WebglBackend } f
 import { iouComparison, IS_ABOVE_GLSL } from './iou_comparison.js';
 import { BATCHED_NMS, type BatchedNmsAttributes } from './kernel_names.js';
 import { OFFSET_TRICK_BOXES } from './nms.js';
-import { assertMatrixFits, BITS, orderByScore, PLACE_OF, walk, wordsOf } from './webgl_matrix.js';
+import {
+  assertMatrixFits,
+  BITS,
+  gatherCandidates,
+  keptIndices,
+  NO_CANDIDATE,
+  orderByScore,
+  PLACE_OF,
+  SHARES,
+  walk,
+  wordsOf,
+} from './webgl_matrix.js';
 
 /** Numbers of a candidate: x0, y0, x1, y1, score, group. */
 export const CANDIDATE = 6;
-
-/** The score of what is no candidate; a finite number, for drivers may compute as if there were no infinity. */
-export const NO_CANDIDATE = -3e38;
-
-/** Shares in which the candidates are looked through for the farthest coordinate. */
-const SHARES = 64;
-
-const FAR = NO_CANDIDATE.toExponential();
 
 /** What the suppression found out, each image's candidates in order of score. */
 interface Suppressed {
@@ -38,17 +41,17 @@ function suppress(backend: WebglBackend, candidates: tf.TensorInfo, iouThreshold
   const [images, count] = candidates.shape;
   const words = wordsOf(count);
   assertMatrixFits(images, count);
-  const order = orderByScore(backend, candidates);
+  const order = orderByScore(backend, candidates, 4);
   // How many candidates an image has and how far they reach: up to 1000 boxes, groups are told apart by moving them, whose rounding counts.
   const shares = runFragments(backend, {
     code: `
   float run(int index) {
     int first = index / ${2 * SHARES} * count;
-    float far = ${FAR};
+    float far = ${NO_CANDIDATE};
     float found = 0.0;
     for (int i = index / 2 % ${SHARES}; i < count; i += ${SHARES}) {
       int at = 6 * (first + i);
-      if (getCandidates(at + 4) < ${FAR} * 0.5) continue;
+      if (getCandidates(at + 4) < ${NO_CANDIDATE} * 0.5) continue;
       found += 1.0;
       far = max(far, max(max(getCandidates(at), getCandidates(at + 1)), max(getCandidates(at + 2), getCandidates(at + 3))));
     }
@@ -62,7 +65,7 @@ function suppress(backend: WebglBackend, candidates: tf.TensorInfo, iouThreshold
     code: `
   float run(int index) {
     int image = index / 2;
-    float far = ${FAR};
+    float far = ${NO_CANDIDATE};
     float found = 0.0;
     for (int i = 0; i < ${SHARES}; i++) {
       found += getShares(2 * (image * ${SHARES} + i));
@@ -186,36 +189,9 @@ tf.registerKernel({
     const [boxes, scores, groups] = ['boxes', 'scores', 'groups'].map((name) => inputs[name] as tf.TensorInfo);
     const [count] = scores.shape;
     assertMatrixFits(1, count);
-    const candidates = runFragments(backend, {
-      code: `
-  bool isFinite1(float v) { return (floatBitsToUint(v) & 0x7f800000u) != 0x7f800000u; }
-  float run(int index) {
-    int row = index / 6;
-    int column = index - 6 * row;
-    if (column == 5) return getGroups(row);
-    float score = getScores(row);
-    bool good = isFinite1(score);
-    for (int k = 0; k < 4; k++) good = good && isFinite1(getBoxes(4 * row + k));
-    if (column == 4) return good ? score : ${FAR};
-    return good ? getBoxes(4 * row + column) : 0.0;
-  }`,
-      inputs: { Boxes: boxes, Scores: scores, Groups: groups },
-      uniforms: {},
-      output: [1, count, CANDIDATE],
-    });
+    const candidates = gatherCandidates(backend, 4, boxes, scores, groups);
     const { order, kept, before } = suppress(backend, candidates, iouThreshold);
-    const indices = runFragments(backend, {
-      code: `${PLACE_OF}
-  float run(int index) {
-    if (index == 0) return min(getBefore(words), float(most));
-    int place = placeOf(0, index - 1);
-    return place < 0 ? -1.0 : getOrder(place);
-  }`,
-      inputs: { Order: order, Kept: kept, Before: before },
-      uniforms: { words: int(wordsOf(count)), most: int(most) },
-      output: [1 + most],
-      dtype: 'int32',
-    });
+    const indices = keptIndices(backend, order, { kept, before }, most);
     for (const tensor of [candidates, order, kept, before]) backend.disposeIntermediateTensorInfo(tensor);
     return indices;
   },

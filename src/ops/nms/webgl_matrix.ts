@@ -8,6 +8,12 @@ export const BITS = 24;
 /** Words that one fragment walks through on its own, one candidate after another. */
 const BLOCK = 8;
 
+/** The score of what is no candidate, in GLSL; a finite number, for drivers may compute as if there were no infinity. */
+export const NO_CANDIDATE = '-3e38';
+
+/** Shares in which the candidates are looked through for how far they reach. */
+export const SHARES = 64;
+
 /** Words of the bit matrix's rows: a row is a candidate, its bits are those that it suppresses. */
 export const wordsOf = (count: number): number => Math.ceil(count / BITS);
 
@@ -24,15 +30,16 @@ export function assertMatrixFits(images: number, count: number): void {
 
 /**
  * Indices by decreasing score, image after image: ranks by counting; equal scores keep their order.
- * @param candidates [N, C, 6], whose fifth number is the score
+ * @param candidates [N, C, K]
+ * @param at         which of the K numbers is the score
  * @returns          [N, C]
  */
-export function orderByScore(backend: WebglBackend, candidates: TensorInfo): TensorInfo {
-  const [images, count] = candidates.shape;
+export function orderByScore(backend: WebglBackend, candidates: TensorInfo, at: number): TensorInfo {
+  const [images, count, stride] = candidates.shape;
   const uniforms = { count: int(count) };
   // Side by side: each of them is read by all.
   const scores = runFragments(backend, {
-    code: 'float run(int index) { return getCandidates(6 * index + 4); }',
+    code: `float run(int index) { return getCandidates(${stride} * index + ${at}); }`,
     inputs: { Candidates: candidates },
     uniforms: {},
     output: [images, count],
@@ -198,3 +205,59 @@ export const PLACE_OF = `
     }
     return low * ${BITS} + b;
   }`;
+
+/**
+ * Rows as candidates: numbers of the box, score and group; a row that is not finite has a box of zeros and the score {@link NO_CANDIDATE}.
+ * @param columns of a row of `boxes`
+ * @returns [1, N, columns + 2]
+ */
+export function gatherCandidates(
+  backend: WebglBackend,
+  columns: number,
+  boxes: TensorInfo,
+  scores: TensorInfo,
+  groups: TensorInfo,
+): TensorInfo {
+  return runFragments(backend, {
+    code: `
+  bool isFinite1(float v) { return (floatBitsToUint(v) & 0x7f800000u) != 0x7f800000u; }
+  float run(int index) {
+    int row = index / ${columns + 2};
+    int column = index - ${columns + 2} * row;
+    if (column == ${columns + 1}) return getGroups(row);
+    float score = getScores(row);
+    bool good = isFinite1(score);
+    for (int k = 0; k < ${columns}; k++) good = good && isFinite1(getBoxes(${columns} * row + k));
+    if (column == ${columns}) return good ? score : ${NO_CANDIDATE};
+    return good ? getBoxes(${columns} * row + column) : 0.0;
+  }`,
+    inputs: { Boxes: boxes, Scores: scores, Groups: groups },
+    uniforms: {},
+    output: [1, scores.shape[0], columns + 2],
+  });
+}
+
+/**
+ * What {@link walk} found for one image, as `batchedNmsOnDevice` gives it.
+ * @param order [1, C]
+ * @returns     [1 + most] int32
+ */
+export function keptIndices(
+  backend: WebglBackend,
+  order: TensorInfo,
+  { kept, before }: { kept: TensorInfo; before: TensorInfo },
+  most: number,
+): TensorInfo {
+  return runFragments(backend, {
+    code: `${PLACE_OF}
+  float run(int index) {
+    if (index == 0) return min(getBefore(words), float(most));
+    int place = placeOf(0, index - 1);
+    return place < 0 ? -1.0 : getOrder(place);
+  }`,
+    inputs: { Order: order, Kept: kept, Before: before },
+    uniforms: { words: int(wordsOf(order.shape[1])), most: int(most) },
+    output: [1 + most],
+    dtype: 'int32',
+  });
+}

@@ -3,11 +3,12 @@ import { ArgumentError } from '../../errors.js';
 import { type BatchedNmsOptions, suppressOnDevice } from '../nms/batched_nms.js';
 import { BATCHED_ROTATED_NMS, ROTATED_IOU } from './kernel_names.js';
 import './boxes_host.js';
+import './boxes_webgl.js';
 import './boxes_webgpu.js';
 
 /**
  * Intersection over union of rotated boxes on the running backend, as `rotatedIou`: (cx, cy, w, h, angle), pixels, and degrees counterclockwise as one
- * sees the picture. cpu, wasm and tensorflow compute in float64 on the host, as does webgl, which the host waits for; webgpu in float32, in the frame of the second box, which is off by about 1e-6.
+ * sees the picture. cpu, wasm and tensorflow compute in float64 on the host; webgpu and webgl in float32, in the frame of the second box, which is off by about 1e-6.
  * Without a gradient.
  * @param a [A, 5]
  * @param b [B, 5]
@@ -24,9 +25,9 @@ export function rotatedIouOnDevice(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D 
 }
 
 /**
- * Non-maximum suppression of rotated boxes within groups on the running backend, without waiting for it but on webgl (Detectron2's `batched_nms_rotated`): a box is
+ * Non-maximum suppression of rotated boxes within groups on the running backend, without waiting for it (Detectron2's `batched_nms_rotated`): a box is
  * dropped when its IoU with a kept box of a higher score is **at least** the threshold, unlike that of upright boxes. Groups are moved apart by an offset
- * in float32, whose rounding is part of the result. The rest is as `batchedNmsOnDevice` says; the overlaps of webgpu are those of `rotatedIouOnDevice`.
+ * in float32, whose rounding is part of the result. The rest is as `batchedNmsOnDevice` says; the overlaps of webgpu and webgl are those of `rotatedIouOnDevice`.
  * @param boxes  [N, 5] as (cx, cy, w, h, degrees counterclockwise)
  * @param scores [N]
  * @param groups [N] int32, from 0 to 2^24; one group unless given

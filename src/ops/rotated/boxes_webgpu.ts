@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { f32, GROUP_THREADS, i32, ROUNDED, runFlat, SINE_AND_COSINE, type WebGpuBackend } from '../kernels/webgpu_program.js';
-import { IS_ABOVE_WGSL, iouComparison } from '../nms/iou_comparison.js';
+import { atLeastComparison, IS_ABOVE_WGSL } from '../nms/iou_comparison.js';
 import type { BatchedNmsAttributes } from '../nms/kernel_names.js';
 import { gatherCandidates } from '../nms/webgpu.js';
 import { assertMatrixFits, keptIndices, orderByScore, walk, wordsOf } from '../nms/webgpu_matrix.js';
@@ -176,20 +176,11 @@ function place(backend: WebGpuBackend, candidates: tf.TensorInfo, order: tf.Tens
   });
 }
 
-/** The float32 below a positive one. */
-function below(value: number): number {
-  const bits = new Int32Array(Float32Array.of(value).buffer);
-  bits[0] -= 1;
-  return new Float32Array(bits.buffer)[0];
-}
-
 /** The bits of the pairs that overlap by the threshold or more, [1, N, words]. */
 function overlaps(backend: WebGpuBackend, placed: tf.TensorInfo, reach: tf.TensorInfo, iouThreshold: number): tf.TensorInfo {
   const [count] = placed.shape;
   const words = wordsOf(count);
-  const threshold = Math.fround(iouThreshold);
-  // At least the threshold is above the float32 before it. Of a threshold of 0 there is none: all pairs overlap by that.
-  const { surely, barely, middleHigh, middleLow, exponent } = iouComparison(threshold > 0 ? below(threshold) : 0);
+  const { surely, barely, middleHigh, middleLow, exponent, all } = atLeastComparison(iouThreshold);
   return runFlat(backend, {
     key: 'rotatedMatrix',
     code: `${SHARED_AREA}${ROUNDED}${IS_ABOVE_WGSL}
@@ -219,7 +210,7 @@ function overlaps(backend: WebGpuBackend, placed: tf.TensorInfo, reach: tf.Tenso
     uniforms: {
       words: i32(words),
       nothing: i32(0),
-      all: i32(threshold > 0 ? 0 : 1),
+      all: i32(all ? 1 : 0),
       surely: f32(surely),
       barely: f32(barely),
       middleHigh: i32(middleHigh),

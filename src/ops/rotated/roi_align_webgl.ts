@@ -6,6 +6,7 @@ import {
   hostValues,
   int,
   runFragments,
+  SINE_AND_COSINE,
   type Uniform,
   type WebglBackend,
 } from '../kernels/webgl_program.js';
@@ -15,20 +16,6 @@ import { rotatedRecords, WORDS } from './samples.js';
 type Inputs = Record<string, tf.TensorInfo>;
 
 const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-
-/** `sineAndCosine(degrees)`: good to the last bits, which the GPU's own functions need not be. */
-const SINE_AND_COSINE = `
-  vec2 sineAndCosine(float degrees) {
-    float turns = floor(degrees / 90.0 + 0.5);
-    float x = (degrees - turns * 90.0) * 0.017453292519943295;
-    float z = x * x;
-    float s = x * (1.0 - z / 6.0 * (1.0 - z / 20.0 * (1.0 - z / 42.0 * (1.0 - z / 72.0))));
-    float c = 1.0 - z / 2.0 * (1.0 - z / 12.0 * (1.0 - z / 30.0 * (1.0 - z / 56.0 * (1.0 - z / 90.0))));
-    int quarter = int(turns) & 3;
-    if (quarter == 0) return vec2(s, c);
-    if (quarter == 1) return vec2(c, -s);
-    return quarter == 2 ? vec2(-s, -c) : vec2(-c, s);
-  }`;
 
 /**
  * The regions' records, {@link WORDS} floats each as `rotatedRecords` writes them: on the host, with the rounding of the C++, where their coordinates are

@@ -5,12 +5,15 @@ import { GoldenTensors } from '../../golden/golden_tensors.js';
 import { batchedNmsAdapter } from '../../golden/ops/batched_nms.js';
 import { CaseView, type OpsAdapter, type OpsCase } from '../../golden/ops/case_view.js';
 import { deformConv } from '../../golden/ops/deform_conv.js';
+import { pasteMasks } from '../../golden/ops/paste_masks.js';
 import { roiAlignAdapter } from '../../golden/ops/roi_align.js';
 import { roiPooler } from '../../golden/ops/roi_pooler.js';
 import { rotated } from '../../golden/ops/rotated.js';
 import { runCase } from '../../golden/ops/run_case.js';
 import { KERNEL_NAMES, kernelDifferences } from '../../ops/kernel_problems/index.js';
 import { keptOf, refusalOfTooMany } from '../../ops/nms/problems.js';
+import { comparePaste } from '../../ops/mask_paste/problems.js';
+import { compareOverlaps, compareSuppression } from '../../ops/rotated/problems.js';
 import { compareDeviceRegions, compareManyMaps, compareWithLoops, poolNothing } from '../../ops/roi_align/problems.js';
 import { compareDenseChoice } from '../../meta_arch/dense_problems.js';
 import { compareChoice } from '../../rpn/proposal_problems.js';
@@ -29,6 +32,7 @@ const ADAPTERS: Record<string, OpsAdapter> = {
   batched_nms: batchedNmsAdapter,
   rotated,
   deform_conv: deformConv,
+  paste_masks: pasteMasks,
 };
 
 /** The recorded cases of an operation, served under `folder`, on the running backend. */
@@ -205,6 +209,9 @@ const api = {
   compareManyMaps,
   countReads,
   goldenOps,
+  compareOverlaps,
+  comparePaste,
+  compareSuppression,
   gradients,
   held,
   heldAfterRuns,
