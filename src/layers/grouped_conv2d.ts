@@ -25,7 +25,7 @@ export function groupedConv2d(
   blocks?: BlockKernels,
 ): tf.Tensor4D {
   if (tf.getBackend() === 'tensorflow') return nativeGroupedConv2d(x, kernel, groups, stride, pad);
-  const way = groupedConvWay({ x: x.shape, filter: kernel.shape, groups, stride, pad });
+  const way = groupedConvWay(kernel.shape, groups);
   if (way === 'direct') return directGroupedConv2d(x, kernel, groups, stride, pad);
   const size = way === 'dense' ? groups : packSize(x, kernel, groups, stride);
   return packedGroupedConv2d(x, kernel, groups, stride, pad, size, blocks);

@@ -2,9 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/data/random.js';
 import '../../src/backends/kernels/wasm_training.js';
-import { giveThreads, KernelThreads } from '../../src/ops/kernels/kernel_threads.js';
 import { BlockKernels, groupedConv2d } from '../../src/layers/grouped_conv2d.js';
-import { directGroupedConv2d, type GroupedConvCase, groupedConvWay } from '../../src/ops/grouped_conv2d/grouped_conv2d.js';
+import { directGroupedConv2d, groupedConvWay } from '../../src/ops/grouped_conv2d/grouped_conv2d.js';
 import { GROUPED_CONV2D, GROUPED_CONV2D_INPUT_GRAD } from '../../src/ops/grouped_conv2d/kernel_names.js';
 import { readBack } from '../../src/ops/read_back.js';
 import { devices, useDevice } from '../ops/devices.js';
@@ -33,6 +32,15 @@ const PROBLEMS: Problem[] = [
   { x: [2, 13, 15, 24], filter: [3, 3, 8, 48], groups: 3, stride: 1, pad: 'same' },
   { x: [1, 18, 17, 32], filter: [3, 3, 16, 16], groups: 2, stride: 1, pad: 'valid' },
   { x: [1, 15, 16, 32], filter: [3, 3, 8, 32], groups: 4, stride: 2, pad: 'same' },
+  // On few places: most taps outside of the map, outputs by 32 and by 4, a stride, several images.
+  { x: [1, 1, 1, 24], filter: [3, 3, 12, 72], groups: 2, stride: 1, pad: 'same' },
+  { x: [2, 2, 2, 16], filter: [3, 3, 4, 64], groups: 4, stride: 1, pad: 'same' },
+  { x: [1, 4, 7, 8], filter: [2, 3, 4, 8], groups: 2, stride: 2, pad: 'same' },
+  { x: [3, 3, 5, 8], filter: [3, 3, 4, 8], groups: 2, stride: 2, pad: 'valid' },
+  // On wasm products of matrices: a group's channels in one chunk and in two.
+  { x: [2, 5, 7, 48], filter: [1, 1, 16, 72], groups: 3, stride: 1, pad: 'same' },
+  { x: [1, 6, 6, 1040], filter: [1, 1, 520, 16], groups: 2, stride: 1, pad: 'valid' },
+  { x: [1, 9, 9, 32], filter: [1, 1, 16, 32], groups: 2, stride: 2, pad: 'same' },
   // Large enough to be cut up: 5 packs of 4 groups.
   { x: [1, 12, 10, 160], filter: [3, 3, 8, 80], groups: 20, stride: 1, pad: 'same' },
 ];
@@ -88,13 +96,13 @@ describe.each(devices)('grouped convolution on %s', (device) => {
     const filter = tf.tensor4d(filters, problem.filter);
     const dy = tf.tensor(truth.dy, truth.shape);
     const { groups, stride, pad } = problem;
-    const way = groupedConvWay({ x: problem.x, filter: problem.filter, groups, stride, pad });
+    const way = groupedConvWay(problem.filter, groups);
     // The kernel is right also where one dense convolution is taken in its place.
     for (const convolve of way === 'dense' ? [groupedConv2d, directGroupedConv2d] : [groupedConv2d]) {
       const run = (...[a, b]: tf.Tensor[]): tf.Tensor => convolve(a as tf.Tensor4D, b as tf.Tensor4D, groups, stride, pad);
       const y = run(x, filter);
       expect(y.shape).toEqual(truth.shape);
-      // Sums of up to 144 products of numbers below 1 and 0.5.
+      // Sums of up to 144 products of numbers below 1 and 0.5, or of 520.
       expect(maxDifference(await readBack(y), truth.y)).toBeLessThan(1e-5);
       const gradients = tf.grads(run)([x, filter], dy);
       expect(maxDifference(await gradients[0].data(), truth.dx)).toBeLessThan(1e-5);
@@ -142,6 +150,7 @@ describe('the choice of a way on wasm', () => {
         [30, 64, 16],
         [1, 64, 8],
         [3, 512, 2],
+        [1, 64, 2],
       ] as const) {
         const [x, filter] = [tf.zeros([1, side, side, channels]), tf.zeros([3, 3, channels / groups, channels])] as tf.Tensor4D[];
         const convolve = (map: tf.Tensor): tf.Tensor => groupedConv2d(map as tf.Tensor4D, filter, groups, 1, 'same');
@@ -164,46 +173,13 @@ describe('the choice of a way on wasm', () => {
     expect(kernelsOf(() => gradient(x))).toContain('Conv2D');
     tf.dispose([x, filter, even]);
   });
-
-  /** The way of a convolution that keeps the map's size. */
-  const wayOf = (height: number, width: number, kernelSize: number, channels: number, groups: number, images = 1) => {
-    const filter: GroupedConvCase['filter'] = [kernelSize, kernelSize, channels / groups, channels];
-    return groupedConvWay({ x: [images, height, width, channels], filter, groups, stride: 1, pad: 'same' });
-  };
-
-  it.skipIf(!devices.includes('wasm'))('is a dense one in inference where few groups have few outputs', () => {
-    expect(wayOf(2, 4, 3, 128, 2)).toBe('dense');
-    expect(wayOf(1, 1, 3, 128, 4)).toBe('dense');
-    expect(wayOf(1, 1, 3, 128, 8)).toBe('direct');
-    expect(wayOf(3, 3, 3, 128, 2)).toBe('direct');
-    expect(wayOf(2, 4, 3, 128, 2, 2)).toBe('direct');
-    const [x, filter] = [tf.zeros([1, 2, 4, 32]), tf.zeros([3, 3, 16, 32])] as tf.Tensor4D[];
-    const convolve = (map: tf.Tensor): tf.Tensor => groupedConv2d(map as tf.Tensor4D, filter, 2, 1, 'same');
-    expect(kernelsOf(() => convolve(x))).toContain('Conv2D');
-    expect(kernelsOf(() => tf.grad(convolve)(x))).toContain(GROUPED_CONV2D_INPUT_GRAD);
-    tf.dispose([x, filter]);
-  });
-
-  it.skipIf(!devices.includes('wasm'))('is a dense one where it is a large product for no fewer threads than groups', () => {
-    const backend = tf.backend();
-    giveThreads(backend, undefined);
-    expect(wayOf(50, 76, 1, 256, 2)).toBe('direct');
-    // Threads that are never started: their number is all that counts.
-    giveThreads(backend, new KernelThreads(1, () => ({ terminate: () => undefined }), Infinity));
-    expect(wayOf(50, 76, 1, 256, 2)).toBe('dense');
-    expect(wayOf(50, 76, 1, 256, 4)).toBe('direct');
-    expect(wayOf(7, 7, 1, 256, 2)).toBe('direct');
-    expect(wayOf(50, 76, 3, 256, 2)).toBe('direct');
-    giveThreads(backend, undefined);
-  });
 });
 
 describe.runIf(devices.includes('webgpu'))('the choice of a way on webgpu', () => {
   beforeAll(() => useDevice('webgpu'));
 
   it('is our kernel from eight groups on', () => {
-    const wayOf = (groups: number) =>
-      groupedConvWay({ x: [1, 9, 9, 64], filter: [3, 3, 64 / groups, 64], groups, stride: 1, pad: 'same' });
+    const wayOf = (groups: number) => groupedConvWay([3, 3, 64 / groups, 64], groups);
     expect([2, 4, 8, 32].map(wayOf)).toEqual(['dense', 'dense', 'direct', 'direct']);
   });
 });

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { threadsOf, WORTH_SHARING } from '../kernels/kernel_threads.js';
 import { wasmHeap, type WasmBackend, type WasmHeap } from '../kernels/wasm_heap.js';
+import { wasmProduct } from '../kernels/wasm_products.js';
 import { winogradConv2d } from '../kernels/wasm_winograd.js';
 import { GROUPED_CONV2D, type GroupedConvAttributes } from './kernel_names.js';
 
@@ -18,29 +18,8 @@ export function suitsWasm([, , inputs, outs]: readonly number[], groups: number,
   return wasmHeap(tf.backend() as unknown as WasmBackend) !== undefined;
 }
 
-/** Below so many places of the output, weights are read once and little is computed with them: groups that are so few save nothing. */
-const FEW_PLACES = 9;
-const FEW_GROUPS = 8;
-
-/**
- * Whether one dense convolution takes less time than our kernels although it multiplies by zeros: in inference with fewer than {@link FEW_GROUPS} groups and
- * {@link FEW_PLACES} outputs, and for large maps and 1x1 filters at stride 1, which is a product of matrices on as many threads, with no more groups than
- * threads.
- * @param places outputs of a channel, of all images
- */
-export function isDenseFasterOnWasm(
-  [height, width, inputs, outs]: readonly number[],
-  groups: number,
-  stride: number,
-  places: number,
-  gradients: boolean,
-): boolean {
-  // In training the filter's gradient decides, which is the smaller by the number of groups.
-  if (!gradients && groups < FEW_GROUPS && places < FEW_PLACES) return true;
-  const threads = threadsOf(tf.backend())?.most ?? 1;
-  const isProduct = height === 1 && width === 1 && stride === 1;
-  return isProduct && groups <= threads && places * inputs * groups * outs >= WORTH_SHARING;
-}
+/** With fewer outputs of a channel than this, of all images, little is computed with each weight: what counts is how they are read. */
+const FEW_PLACES = 16;
 
 /** @throws BackendError where there is no memory */
 function allocate(heap: WasmHeap, bytes: number): number {
@@ -94,25 +73,60 @@ function winograd(
   return winogradConv2d(backend, { x, filter, relu: false, groups }, info);
 }
 
+/** 1x1 filters at stride 1: a product of matrices, group by group; undefined elsewhere, and for small ones. */
+function pointwise(
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  filter: tf.TensorInfo,
+  { groups, stride, padding: [top, left], outShape }: GroupedConvAttributes,
+): tf.TensorInfo | undefined {
+  const [images, height, width, channels] = x.shape;
+  const [kernelHeight, kernelWidth, , outs] = filter.shape;
+  if (kernelHeight !== 1 || kernelWidth !== 1 || stride !== 1 || top !== 0 || left !== 0) return undefined;
+  if (outShape[0] !== height || outShape[1] !== width) return undefined;
+  const rows = images * height * width;
+  return wasmProduct(backend, { x, w: filter, relu: false, rows, channels, outs, groups, outShape: [images, ...outShape, outs] });
+}
+
 tf.registerKernel({
   kernelName: GROUPED_CONV2D,
   backendName: 'wasm',
   kernelFunc: ({ inputs, attrs, backend: anyBackend }) => {
     const backend = anyBackend as WasmBackend;
     const { x, filter } = inputs as Record<'x' | 'filter', tf.TensorInfo>;
-    const { groups, stride, padding, outShape } = attrs as unknown as GroupedConvAttributes;
+    const attributes = attrs as unknown as GroupedConvAttributes;
+    const { groups, stride, padding, outShape } = attributes;
     const heap = wasmHeap(backend)!;
     const [images, height, width, channels] = x.shape;
     const [kernelHeight, kernelWidth, , outs] = filter.shape;
-    const large = winograd(backend, x, filter, attrs as unknown as GroupedConvAttributes);
+    const large = winograd(backend, x, filter, attributes) ?? pointwise(backend, x, filter, attributes);
     if (large) return large;
     const out = backend.makeOutput([images, ...outShape, outs], 'float32');
+    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
+    if (images * outShape[0] * outShape[1] < FEW_PLACES) {
+      heap.kernels.groupedConv2dFew(
+        address(x),
+        address(filter),
+        address(out),
+        images,
+        height,
+        width,
+        channels,
+        kernelHeight,
+        kernelWidth,
+        ...outShape,
+        outs,
+        groups,
+        stride,
+        ...padding,
+      );
+      return out;
+    }
     const reach: [number, number] = [(outShape[0] - 1) * stride + kernelHeight, (outShape[1] - 1) * stride + kernelWidth];
     const inside = padding[0] === 0 && padding[1] === 0 && reach[0] <= height && reach[1] <= width;
     const [mapHeight, mapWidth] = inside ? [height, width] : reach;
-    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     const filterSize = filter.shape.reduce((a, b) => a * b, 1);
-    const scratch = allocate(heap, heap.kernels.groupedConv2dScratch(images, ...outShape, filterSize));
+    const scratch = allocate(heap, heap.kernels.groupedConv2dScratch(...outShape, filterSize));
     let block = 0;
     try {
       if (!inside) block = padded(heap, backend, x, padding, reach);

@@ -40,6 +40,7 @@ export interface ThreadedKernels {
     y: number,
     channels: number,
     outs: number,
+    groups: number,
     first: number,
     count: number,
     relu: number,

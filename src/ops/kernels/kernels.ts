@@ -44,7 +44,25 @@ export interface Kernels {
     stride: number,
     scratch: number,
   ): void;
-  groupedConv2dScratch(images: number, outHeight: number, outWidth: number, filterSize: number): number;
+  groupedConv2dFew(
+    x: number,
+    filter: number,
+    y: number,
+    images: number,
+    height: number,
+    width: number,
+    channels: number,
+    kernelHeight: number,
+    kernelWidth: number,
+    outHeight: number,
+    outWidth: number,
+    outs: number,
+    groups: number,
+    stride: number,
+    top: number,
+    left: number,
+  ): void;
+  groupedConv2dScratch(outHeight: number, outWidth: number, filterSize: number): number;
   winogradFilter(filter: number, u: number, channels: number, outs: number, step: number, first: number, end: number): void;
   winogradScratch(channels: number, outs: number, block: number): number;
   winogradTiles(
@@ -76,6 +94,7 @@ export interface Kernels {
     y: number,
     channels: number,
     outs: number,
+    groups: number,
     first: number,
     count: number,
     relu: number,

@@ -7,7 +7,7 @@ import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 export interface Product {
   /** [rows, channels] under any shape. */
   readonly x: tf.TensorInfo;
-  /** [channels, outs] under any shape. */
+  /** [channels / groups, outs] under any shape. */
   readonly w: tf.TensorInfo;
   /** [outs] */
   readonly bias?: tf.TensorInfo;
@@ -15,6 +15,8 @@ export interface Product {
   readonly rows: number;
   readonly channels: number;
   readonly outs: number;
+  /** Of columns of x and of the product: each group of x is multiplied by its own columns of w. One unless given. */
+  readonly groups?: number;
   readonly outShape: number[];
 }
 
@@ -32,35 +34,37 @@ const LEAST_ROWS = 32;
  * @returns undefined where tfjs's own kernel is to be taken: for small matrices, other numbers of columns, or a heap that ours does not reach
  */
 export function wasmProduct(backend: WasmBackend, product: Product): tf.TensorInfo | undefined {
-  const { x, w, rows, channels, outs } = product;
-  if (outs % 8 !== 0 || rows < LEAST_ROWS || channels === 0 || x.dtype !== 'float32' || w.dtype !== 'float32') return undefined;
+  const { x, w, rows, channels, outs, groups = 1 } = product;
+  if ((outs / groups) % 8 !== 0 || rows < LEAST_ROWS || channels === 0 || x.dtype !== 'float32' || w.dtype !== 'float32')
+    return undefined;
   const threads = threadsOf(backend);
-  const count = threads?.count(rows * channels * outs) ?? 1;
+  const count = threads?.count((rows * channels * outs) / groups) ?? 1;
   const shared = threads && count > 1 && onThreads(threads, count, backend, product);
   if (shared) return shared;
   const heap = wasmHeap(backend);
   return heap && onOneThread(heap, backend, product);
 }
 
-/** The channels' chunks: first and number. */
+/** The chunks of a group's channels: first and number. */
 function chunks(channels: number): [number, number][] {
   return Array.from({ length: Math.ceil(channels / CHUNK) }, (_, i) => [i * CHUNK, Math.min(CHUNK, channels - i * CHUNK)]);
 }
 
 /** In place, on the heap where the tensors lie. */
 function onOneThread(heap: WasmHeap, backend: WasmBackend, product: Product): tf.TensorInfo {
-  const { x, w, bias, relu, rows, channels, outs } = product;
-  const u = heap.allocate(4 * Math.min(CHUNK, channels) * outs);
+  const { x, w, bias, relu, rows, channels, outs, groups = 1 } = product;
+  const parts = chunks(channels / groups);
+  const u = heap.allocate(4 * parts[0][1] * outs);
   if (!u) throw new BackendError('The wasm backend has no memory left for a product. Use fewer or smaller images.');
   try {
     const out = backend.makeOutput(product.outShape, 'float32');
     const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     const [from, weights, shift, to] = [address(x), address(w), bias ? address(bias) : 0, address(out)];
-    for (const [first, length] of chunks(channels)) {
+    for (const [first, length] of parts) {
       heap.kernels.packPanels(weights, u, outs, first, length, 0, outs / 8);
       for (let row = 0; row < rows; row += BLOCK) {
         const end = Math.min(rows, row + BLOCK);
-        heap.kernels.products(from, u, shift, to, channels, outs, first, length, Number(relu), row, end);
+        heap.kernels.products(from, u, shift, to, channels, outs, groups, first, length, Number(relu), row, end);
       }
     }
     return out;
@@ -74,10 +78,10 @@ function onThreads(
   threads: KernelThreads,
   count: number,
   backend: WasmBackend,
-  { x, w, bias, relu, rows, channels, outs, outShape }: Product,
+  { x, w, bias, relu, rows, channels, outs, groups = 1, outShape }: Product,
 ): tf.TensorInfo | undefined {
   const strip = Math.min(rows, 4 * Math.ceil(STRIP_BYTES / (16 * (channels + outs))));
-  const parts = chunks(channels);
+  const parts = chunks(channels / groups);
   const chunk = 4 * parts[0][1] * outs;
   const bytes = { w: chunk, u: chunk, bias: 4 * outs, x: 4 * strip * channels, y: 4 * strip * outs };
   const shared = threads.reserve(bytes);
@@ -97,7 +101,7 @@ function onThreads(
       }
       const shift = bias ? at.bias : 0;
       const block = evenBlock(end - row, count, BLOCK);
-      kernels.productsOnThreads(at.x, at.u, shift, at.y, channels, outs, first, length, Number(relu), end - row, block);
+      kernels.productsOnThreads(at.x, at.u, shift, at.y, channels, outs, groups, first, length, Number(relu), end - row, block);
     }
     output.set(new Float32Array(memory.buffer, at.y, (end - row) * outs), row * outs);
   }

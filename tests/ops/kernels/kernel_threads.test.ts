@@ -4,8 +4,8 @@ import { KernelThreads } from '../../../src/ops/kernels/kernel_threads.js';
 
 afterEach(() => vi.restoreAllMocks());
 
-/** A product of ones by all threads: every number is the number of channels. */
-async function products(threads: KernelThreads): Promise<Set<number>> {
+/** A product of ones by all threads: every number is the number of a group's channels. */
+async function products(threads: KernelThreads, groups = 1): Promise<Set<number>> {
   for (let wait = 0; threads.count(1e9) < threads.most && wait < 1000; wait++)
     await new Promise((resolve) => setTimeout(resolve, 5));
   expect(threads.count(1e9)).toBe(2);
@@ -14,8 +14,10 @@ async function products(threads: KernelThreads): Promise<Set<number>> {
   const { memory, kernels, at, place } = threads.reserve(bytes)!;
   place(at.x, new Float32Array(rows * channels).fill(1));
   place(at.w, new Float32Array(channels * outs).fill(1));
-  kernels.packOnThreads(at.w, at.u, outs, 0, channels);
-  for (let run = 0; run < 200; run++) kernels.productsOnThreads(at.x, at.u, 0, at.y, channels, outs, 0, channels, 0, rows, 4);
+  const inputs = channels / groups;
+  kernels.packOnThreads(at.w, at.u, outs, 0, inputs);
+  for (let run = 0; run < 200; run++)
+    kernels.productsOnThreads(at.x, at.u, 0, at.y, channels, outs, groups, 0, inputs, 0, rows, 4);
   return new Set(new Float32Array(memory.buffer, at.y, rows * outs));
 }
 
@@ -23,6 +25,7 @@ describe('threads of the host kernels', () => {
   it('compute the same where the caller may sleep until they are done and where it may not, as on a page', async () => {
     const asleep = new KernelThreads(1, await nodeThreads(), 1);
     expect(await products(asleep)).toEqual(new Set([64]));
+    expect(await products(asleep, 4)).toEqual(new Set([16]));
     asleep.dispose();
     vi.spyOn(Atomics, 'wait').mockImplementation(() => {
       throw new TypeError('Atomics.wait cannot be called in this context');

@@ -3,12 +3,9 @@
 /** Pixels that a band of rows has at least, where the map has as many: for so many the weights of a few outputs stay in the cache. */
 const BAND_PIXELS = 16;
 
-/** From so many pixels on the weights are laid side by side first: a power of two apart, they would push each other out of the cache. */
-const PACKED_PIXELS = 9;
-
 /** @returns bytes of the scratch that {@link groupedConv2d} needs: for where the pixels of a band begin, and for the weights */
-export function groupedConv2dScratch(images: i32, outHeight: i32, outWidth: i32, filterSize: i32): i32 {
-  return placeBytes(outHeight, outWidth) + (images * outHeight * outWidth < PACKED_PIXELS ? 0 : 4 * filterSize);
+export function groupedConv2dScratch(outHeight: i32, outWidth: i32, filterSize: i32): i32 {
+  return placeBytes(outHeight, outWidth) + 4 * filterSize;
 }
 
 function placeBytes(outHeight: i32, outWidth: i32): i32 {
@@ -54,9 +51,8 @@ export function groupedConv2d(
       store<u32>(scratch + (<usize>(p * outWidth + q) << 2), <u32>(<usize>(p * stride) * row + <usize>q * step));
   }
   const taps = kernelHeight * kernelWidth * perGroup;
-  const isPacked = images * outHeight * outWidth >= PACKED_PIXELS;
   const packed = scratch + <usize>placeBytes(outHeight, outWidth);
-  if (isPacked) pack(filter, packed, taps, outs, groups);
+  pack(filter, packed, taps, outs, groups);
   for (let n = 0; n < images; n++) {
     for (let p = 0; p < outHeight; p += band) {
       const source = x + <usize>(n * height + p * stride) * row;
@@ -67,8 +63,7 @@ export function groupedConv2d(
         let k = g * outPerGroup;
         const end = k + outPerGroup;
         for (; k + 8 <= end; k += 8) {
-          const weights = isPacked ? packed + (<usize>(k * taps) << 2) : filter + (<usize>k << 2);
-          const next = isPacked ? 32 : outPixel;
+          const weights = packed + (<usize>(k * taps) << 2);
           const out = target + (<usize>k << 2);
           // Where the last four are fewer, the last pixel again: one alone takes nearly as long as four.
           for (let q = 0; pixels > 1 && q < pixels; q += 4) {
@@ -76,34 +71,33 @@ export function groupedConv2d(
             fourPixelsEight(
               input + placeOf(scratch, q), input + placeOf(scratch, u), input + placeOf(scratch, v), input + placeOf(scratch, w), weights,
               out + <usize>q * outPixel, out + <usize>u * outPixel, out + <usize>v * outPixel, out + <usize>w * outPixel,
-              perGroup, kernelHeight, kernelWidth, row, pixel, next,
+              perGroup, kernelHeight, kernelWidth, row, pixel, 32,
             );
           }
           if (pixels == 1) {
-            onePixel(input, weights, out, perGroup, kernelHeight, kernelWidth, row, pixel, next);
-            onePixel(input, weights + 16, out + 16, perGroup, kernelHeight, kernelWidth, row, pixel, next);
+            onePixel(input, weights, out, perGroup, kernelHeight, kernelWidth, row, pixel, 32);
+            onePixel(input, weights + 16, out + 16, perGroup, kernelHeight, kernelWidth, row, pixel, 32);
           }
         }
         for (; k < end; k += 4) {
-          const weights = isPacked ? packed + (<usize>(k * taps) << 2) : filter + (<usize>k << 2);
-          const next = isPacked ? 16 : outPixel;
+          const weights = packed + (<usize>(k * taps) << 2);
           const out = target + (<usize>k << 2);
           for (let q = 0; pixels > 1 && q < pixels; q += 4) {
             const u = min(q + 1, pixels - 1), v = min(q + 2, pixels - 1), w = min(q + 3, pixels - 1);
             fourPixels(
               input + placeOf(scratch, q), input + placeOf(scratch, u), input + placeOf(scratch, v), input + placeOf(scratch, w), weights,
               out + <usize>q * outPixel, out + <usize>u * outPixel, out + <usize>v * outPixel, out + <usize>w * outPixel,
-              perGroup, kernelHeight, kernelWidth, row, pixel, next,
+              perGroup, kernelHeight, kernelWidth, row, pixel, 16,
             );
           }
-          if (pixels == 1) onePixel(input, weights, out, perGroup, kernelHeight, kernelWidth, row, pixel, next);
+          if (pixels == 1) onePixel(input, weights, out, perGroup, kernelHeight, kernelWidth, row, pixel, 16);
         }
       }
     }
   }
 }
 
-/** The weights of eight or, at a group's end, four outputs side by side, block after block. */
+/** The weights of eight or, at a group's end, four outputs side by side, block after block: a power of two apart, they would push each other out of the cache. */
 function pack(filter: usize, packed: usize, taps: i32, outs: i32, groups: i32): void {
   const outPerGroup = outs / groups;
   const row = <usize>outs << 2;

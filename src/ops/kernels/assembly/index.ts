@@ -3,5 +3,6 @@ export { roiAlignForward, roiAlignBackward, roiAlignBackwardInOrder } from './ro
 export { nms } from './nms';
 export { resizeColourRows, resizeColumns } from './resize';
 export { groupedConv2d, groupedConv2dScratch } from './grouped_conv2d';
+export { groupedConv2dFew } from './grouped_conv2d_few';
 export { winogradFilter, winogradScratch, winogradTiles } from './winograd';
 export { packPanels, products } from './products';

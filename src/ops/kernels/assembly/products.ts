@@ -14,12 +14,13 @@ export function packPanels(w: usize, u: usize, outs: i32, first: i32, count: i32
 }
 
 /**
- * y = x[:, first : first + count] u, added to what y holds unless `first` is 0; after the last of the channels with the bias added and rectified.
- * @param x     [P, C]
- * @param u     see `packPanels`
- * @param bias  [K], or 0
- * @param y     [P, K], K divisible by 8
- * @param row   the rows from here up to `end` are computed
+ * y = x u, in each of the groups that the columns of x and of y fall into: of a group's columns of x those from `first` on, `count` of them, added to what y holds
+ * unless `first` is 0; after the last of them with the bias added and rectified.
+ * @param x      [P, C]
+ * @param u      see `packPanels`, of a matrix [C / groups, K]
+ * @param bias   [K], or 0
+ * @param y      [P, K], K / groups divisible by 8
+ * @param row    the rows from here up to `end` are computed
  */
 export function products(
   x: usize,
@@ -28,6 +29,7 @@ export function products(
   y: usize,
   channels: i32,
   outs: i32,
+  groups: i32,
   first: i32,
   count: i32,
   relu: i32,
@@ -36,10 +38,12 @@ export function products(
 ): void {
   const pixel = <usize>channels << 2;
   const outPixel = <usize>outs << 2;
-  const last = first + count == channels;
+  const inputs = channels / groups;
+  const perGroup = outs / groups;
+  const last = first + count == inputs;
   const lowest = last && relu ? f32x4.splat(0) : f32x4.splat(-Infinity);
-  const source = x + (<usize>first << 2);
   for (let k = 0; k < outs; k += 8) {
+    const source = x + (<usize>(k / perGroup * inputs + first) << 2);
     const panel = u + ((<usize>k * count) << 2);
     const column = y + (<usize>k << 2);
     const shift = last && bias ? bias + (<usize>k << 2) : 0;

@@ -124,6 +124,7 @@ export function productsOnThreads(
   y: usize,
   channels: i32,
   outs: i32,
+  groups: i32,
   first: i32,
   count: i32,
   relu: i32,
@@ -141,6 +142,7 @@ export function productsOnThreads(
   put(10, relu);
   put(11, rows);
   put(12, block);
+  put(13, groups);
   share(PRODUCTS, (rows + block - 1) / block);
 }
 
@@ -191,7 +193,7 @@ function work(slot: i32): void {
     } else {
       const block = word(12);
       const end = min(part * block + block, word(11));
-      products(word(2), word(3), word(6), word(7), word(4), word(5), word(8), word(9), word(10), part * block, end);
+      products(word(2), word(3), word(6), word(7), word(4), word(5), word(13), word(8), word(9), word(10), part * block, end);
     }
   }
 }
