@@ -9,7 +9,7 @@ const LEAST_PACKS = 4;
 const LEAST_PRODUCTS = 8e6;
 
 /**
- * Grouped convolution, which tfjs has not: TensorFlow's own, kernels of our own (cpu, webgpu, wasm), or groups packed into dense convolutions with block-diagonal
+ * Grouped convolution, which tfjs has not: TensorFlow's own, kernels of our own, or groups packed into dense convolutions with block-diagonal
  * kernels: into one where our kernels would take longer (`groupedConvWay`). Each has gradients.
  * @param x      [N, H, W, C]
  * @param kernel [kh, kw, C / groups, K]

@@ -8,6 +8,7 @@ import {
 import { suitsWasm } from './wasm.js';
 import './cpu.js';
 import './wasm_gradients.js';
+import './webgl.js';
 import './webgpu.js';
 
 tf.registerGradient({
@@ -22,19 +23,23 @@ tf.registerGradient({
   },
 });
 
-/** On webgpu a dense convolution is a product of tiles in shared memory, which our kernel's reads through the cache outdo from so many groups on. */
-const LEAST_GROUPS_ON_WEBGPU = 8;
+/**
+ * On GPUs dense convolutions take four channels or whole tiles at once, which our kernels outdo from so many groups on, as timed on drivers in software;
+ * webgl's in inference and with gradients.
+ */
+const LEAST_GROUPS = { webgpu: [8, 8], webgl: [16, 8] } as const;
 
 /**
  * How the running backend should convolve, with gradients where they are recorded: by the direct kernel, or by one dense convolution whose kernel has the groups
- * on its diagonal where that takes less time: on webgpu for fewer than 8 groups. Undefined where the backend has no kernel for this convolution.
+ * on its diagonal where that takes less time: on GPUs for few groups. Undefined where the backend has no kernel for this convolution.
  * @param filterShape [kh, kw, C / groups, K]
  */
 export function groupedConvWay(filterShape: readonly number[], groups: number): 'direct' | 'dense' | undefined {
   const backend = tf.getBackend();
   if (tf.getKernel(GROUPED_CONV2D, backend) === undefined) return undefined;
-  if (backend === 'webgpu') return groups < LEAST_GROUPS_ON_WEBGPU ? 'dense' : 'direct';
-  return backend !== 'wasm' || suitsWasm(filterShape, groups, tf.engine().state.gradientDepth > 0) ? 'direct' : undefined;
+  const gradients = tf.engine().state.gradientDepth > 0;
+  if (backend === 'webgpu' || backend === 'webgl') return groups < LEAST_GROUPS[backend][Number(gradients)] ? 'dense' : 'direct';
+  return backend !== 'wasm' || suitsWasm(filterShape, groups, gradients) ? 'direct' : undefined;
 }
 
 /**

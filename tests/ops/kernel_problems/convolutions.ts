@@ -125,6 +125,13 @@ export const CONVOLUTIONS: Record<string, KernelProblem> = {
   'grouped convolution, 2 groups': grouped([2, 5, 6, 8], [3, 3, 4, 8], 2, 1),
   'grouped convolution, stride 2': grouped([1, 7, 6, 6], [3, 3, 2, 9], 3, 2),
   'grouped convolution, 16 groups': grouped([1, 5, 4, 32], [3, 3, 2, 64], 16, 1),
+  'grouped convolution, 16 groups, stride 2': grouped([2, 7, 6, 32], [3, 2, 2, 64], 16, 2),
+  'grouped convolution, 16 groups, padded': {
+    ...grouped([1, 5, 4, 64], [3, 3, 4, 64], 16, 1),
+    run: (map, weight) => groupedConv2d(map as tf.Tensor4D, weight as tf.Tensor4D, 16, 1, 'same'),
+    definition: (map, weight) => convolution(map, weight, undefined, { ...PLAIN, padding: 1, groups: 16 }),
+  },
+  'grouped convolution, 16 groups, 1x1': grouped([2, 5, 4, 128], [1, 1, 8, 128], 16, 1),
   'convolution, stride 2': layer([1, 7, 6, 3], [3, 3, 3, 4], { ...PLAIN, stride: 2, padding: 1 }),
   'convolution of many pixels': layer([1, 13, 14, 8], [3, 3, 8, 8], { ...PLAIN, padding: 1 }),
   'dilated convolution': layer([2, 7, 10, 4], [3, 3, 4, 6], { ...PLAIN, padding: 2, dilation: 2 }),
