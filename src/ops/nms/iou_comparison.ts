@@ -45,10 +45,10 @@ export function iouComparison(threshold: number): IouComparison {
  * @param threshold not negative
  */
 export function atLeastComparison(threshold: number): IouComparison & { readonly all: boolean } {
-  const bits = new Int32Array(Float32Array.of(threshold).buffer);
-  const all = bits[0] === 0;
-  if (!all) bits[0] -= 1;
-  return { ...iouComparison(new Float32Array(bits.buffer)[0]), all };
+  const before = Float32Array.of(threshold);
+  const all = !(before[0] > 0);
+  if (!all) new Int32Array(before.buffer)[0] -= 1;
+  return { ...iouComparison(before[0]), all };
 }
 
 /** `isAbove(overlap, both)`: whether overlap / both, rounded, is above the threshold. Needs the uniforms of {@link IouComparison}. */
