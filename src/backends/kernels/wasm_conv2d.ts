@@ -4,7 +4,8 @@ import '@tensorflow/tfjs-backend-wasm';
 import { threadsOf } from '../../ops/kernels/kernel_threads.js';
 import type { WasmBackend } from '../../ops/kernels/wasm_heap.js';
 import { type KernelCall, precedeWasmKernel } from './replace_kernel.js';
-import { wasmProduct } from '../../ops/kernels/wasm_products.js';
+import { transposedProduct } from '../../ops/kernels/wasm_filter_gradient.js';
+import { suitsProduct, wasmProduct } from '../../ops/kernels/wasm_products.js';
 import { winogradConv2d } from '../../ops/kernels/wasm_winograd.js';
 
 type Shape4D = [number, number, number, number];
@@ -57,11 +58,44 @@ function matMul({ inputs, attrs, backend }: KernelCall): tf.TensorInfo | undefin
   const [rows, channels] = a.shape.slice(-2);
   const outs = b.shape.at(-1)!;
   const matrices = a.shape.length === b.shape.length && [...a.shape.slice(0, -2), ...b.shape.slice(0, -2)].every((n) => n === 1);
-  if (transposeA || transposeB || !matrices || !isPlain(activation, bias)) return undefined;
+  if (!matrices || !isPlain(activation, bias)) return undefined;
+  if (transposeA || transposeB)
+    return bias || activation ? undefined : transposedMatMul(backend as WasmBackend, a, b, transposeA, transposeB);
   if (bias && bias.shape[0] !== outs) return undefined;
   const outShape = [...a.shape.slice(0, -1), outs];
   const relu = activation === 'relu';
   return wasmProduct(backend as WasmBackend, { x: a, w: b, ...(bias && { bias }), relu, rows, channels, outs, outShape });
+}
+
+/** Products of which one factor is transposed: the gradients of a product. */
+function transposedMatMul(
+  backend: WasmBackend,
+  a: tf.TensorInfo,
+  b: tf.TensorInfo,
+  transposeA: boolean,
+  transposeB: boolean,
+): tf.TensorInfo | undefined {
+  if (transposeA && transposeB) return undefined;
+  const [[aRows, aColumns], [bRows, bColumns]] = [a.shape.slice(-2), b.shape.slice(-2)];
+  const batch = a.shape.slice(0, -2);
+  if (transposeA) {
+    const outShape = [...batch, aColumns, bColumns];
+    return transposedProduct(backend, { x: a, dy: b, channels: aColumns, outs: bColumns, outShape, places: aRows });
+  }
+  if (!suitsProduct(aRows, aColumns, bRows)) return undefined;
+  const turned = tf.tidy(() => tf.transpose(tf.reshape(b as tf.Tensor, [bRows, bColumns])));
+  const product = {
+    x: a,
+    w: turned,
+    relu: false,
+    rows: aRows,
+    channels: aColumns,
+    outs: bRows,
+    outShape: [...batch, aRows, bRows],
+  };
+  const y = wasmProduct(backend, product);
+  turned.dispose();
+  return y;
 }
 
 // TensorFlow.js disposes of kernels when the backend is removed.

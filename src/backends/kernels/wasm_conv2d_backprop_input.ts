@@ -20,13 +20,16 @@ replaceWasmKernel('Conv2DBackpropInput', (inputs, attrs) =>
       'channelsLast',
     );
     const { filterHeight, filterWidth, inHeight, inWidth, strideHeight, strideWidth, padInfo } = info;
-    const turned = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]) as tf.Tensor4D;
+    const turned = turn(filter);
     if (filterHeight === 1 && filterWidth === 1) {
       const small = tf.conv2d(dy, turned, 1, 'valid');
       return placeMap(spread(small, strideHeight, strideWidth), -padInfo.top, -padInfo.left, inHeight, inWidth);
     }
     const top = filterHeight - 1 - padInfo.top;
     const left = filterWidth - 1 - padInfo.left;
+    const [bottom, right] = [inHeight - info.outHeight + padInfo.top, inWidth - info.outWidth + padInfo.left];
+    if (strideHeight === 1 && strideWidth === 1 && Math.min(top, left, bottom, right) >= 0)
+      return tf.conv2d(dy, turned, 1, [[0, 0], [top, bottom], [left, right], [0, 0]]); // prettier-ignore
     const map = placeMap(
       spread(dy, strideHeight, strideWidth),
       top,
@@ -37,3 +40,13 @@ replaceWasmKernel('Conv2DBackpropInput', (inputs, attrs) =>
     return tf.conv2d(map, turned, 1, 'valid');
   }),
 );
+
+/** Turned by half a circle, inputs and outputs exchanged: taps by slices, which are much faster than TensorFlow.js's reversal. */
+function turn(filter: tf.Tensor4D): tf.Tensor4D {
+  const [height, width, inputs, outs] = filter.shape;
+  const taps = tf.reshape(filter, [height * width, inputs, outs]);
+  const turned = Array.from({ length: height * width }, (_, tap) =>
+    tf.transpose(tf.slice(taps, [height * width - 1 - tap, 0, 0], [1, -1, -1]), [0, 2, 1]),
+  );
+  return tf.reshape(turned.length === 1 ? turned[0] : tf.concat(turned), [height, width, outs, inputs]);
+}

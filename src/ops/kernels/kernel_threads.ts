@@ -47,6 +47,48 @@ export interface ThreadedKernels {
     rows: number,
     block: number,
   ): void;
+  gradientTilesOnThreads(
+    x: number,
+    dy: number,
+    v: number,
+    m: number,
+    height: number,
+    width: number,
+    channels: number,
+    outHeight: number,
+    outWidth: number,
+    outs: number,
+    padTop: number,
+    padLeft: number,
+    start: number,
+    count: number,
+    capacity: number,
+    patch: number,
+  ): void;
+  gradientRowsOnThreads(
+    x: number,
+    dy: number,
+    v: number,
+    m: number,
+    channels: number,
+    outs: number,
+    start: number,
+    count: number,
+    capacity: number,
+  ): void;
+  gradientSumsOnThreads(
+    v: number,
+    m: number,
+    sums: number,
+    channels: number,
+    outs: number,
+    count: number,
+    capacity: number,
+    add: number,
+    planes: number,
+    perPlane: number,
+  ): void;
+  gradientFilter(sums: number, filter: number, channels: number, outs: number): void;
 }
 
 /** What a thread instantiates; it then calls the export `serve` with its slot and never returns. */

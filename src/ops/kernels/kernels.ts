@@ -101,6 +101,51 @@ export interface Kernels {
     row: number,
     end: number,
   ): void;
+  gradientTiles(
+    x: number,
+    dy: number,
+    v: number,
+    m: number,
+    height: number,
+    width: number,
+    channels: number,
+    outHeight: number,
+    outWidth: number,
+    outs: number,
+    padTop: number,
+    padLeft: number,
+    start: number,
+    first: number,
+    end: number,
+    capacity: number,
+    patch: number,
+  ): void;
+  gradientRows(
+    x: number,
+    dy: number,
+    v: number,
+    m: number,
+    channels: number,
+    outs: number,
+    start: number,
+    first: number,
+    end: number,
+    capacity: number,
+  ): void;
+  gradientSums(
+    v: number,
+    m: number,
+    sums: number,
+    channels: number,
+    outs: number,
+    count: number,
+    capacity: number,
+    add: number,
+    perPlane: number,
+    first: number,
+    end: number,
+  ): void;
+  gradientFilter(sums: number, filter: number, channels: number, outs: number): void;
   nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
 }
 

@@ -29,6 +29,11 @@ const BLOCK = 64;
 /** With fewer rows the weights' rearrangement counts. */
 const LEAST_ROWS = 32;
 
+/** Whether our kernel takes a product of these sizes. @param outs of a group */
+export function suitsProduct(rows: number, channels: number, outs: number): boolean {
+  return outs % 8 === 0 && rows >= LEAST_ROWS && channels > 0;
+}
+
 /**
  * A product of matrices by our own kernel, on several threads where it is large.
  * @returns undefined where tfjs's own kernel is to be taken: for small matrices, other numbers of columns, or a heap that ours does not reach

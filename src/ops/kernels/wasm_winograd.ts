@@ -3,7 +3,7 @@ import { BackendError } from '../../errors.js';
 import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from './kernel_threads.js';
 import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 
-type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
+export type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
 /** The inputs of {@link winogradConv2d}. */
 export interface WinogradInputs {
@@ -23,6 +23,11 @@ const LEAST_TILES = 48;
 
 const tilesAlong = (length: number): number => Math.ceil(length / 2);
 
+/** Tiles of 2x2 outputs of a convolution, or of a part of it. */
+export function tilesOf({ batchSize, outHeight, outWidth }: ConvInfo, part?: { images: number; outHeight: number }): number {
+  return (part?.images ?? batchSize) * tilesAlong(part?.outHeight ?? outHeight) * tilesAlong(outWidth);
+}
+
 /**
  * A 3x3 convolution of stride 1 with bias and rectifier by Winograd's F(2x2, 3x3) (Lavin and Gray 2016), 2.25 times fewer multiplications in float32. As on
  * `tensorflow`, what is not finite may spread to all outputs of the tiles of 2x2 that see it, and an infinity may become NaN there.
@@ -31,7 +36,7 @@ const tilesAlong = (length: number): number => Math.ceil(length / 2);
  */
 export function winogradConv2d(backend: WasmBackend, inputs: WinogradInputs, info: ConvInfo): tf.TensorInfo | undefined {
   const { x, filter } = inputs;
-  if (!suits(info, inputs.groups) || x.dtype !== 'float32' || filter.dtype !== 'float32') return undefined;
+  if (!suitsWinograd(info, inputs.groups) || x.dtype !== 'float32' || filter.dtype !== 'float32') return undefined;
   const threads = threadsOf(backend);
   const work = (9 * info.inChannels * info.outChannels * info.batchSize * info.outHeight * info.outWidth) / inputs.groups;
   const count = threads?.count(work) ?? 1;
@@ -41,9 +46,10 @@ export function winogradConv2d(backend: WasmBackend, inputs: WinogradInputs, inf
   return heap && onOneThread(heap, backend, inputs, info);
 }
 
-function suits(info: ConvInfo, groups: number): boolean {
+/** Whether a convolution is of the kind that our kernels do, and large enough for them. */
+export function suitsWinograd(info: ConvInfo, groups: number): boolean {
   const { filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth } = info;
-  const { batchSize, inChannels, outChannels, outHeight, outWidth } = info;
+  const { inChannels, outChannels } = info;
   return (
     filterHeight === 3 &&
     filterWidth === 3 &&
@@ -53,14 +59,14 @@ function suits(info: ConvInfo, groups: number): boolean {
     dilationWidth === 1 &&
     (inChannels / groups) % 4 === 0 &&
     (outChannels / groups) % 8 === 0 &&
-    batchSize * tilesAlong(outHeight) * tilesAlong(outWidth) >= LEAST_TILES
+    tilesOf(info) >= LEAST_TILES
   );
 }
 
 /** In place, on the heap where the tensors lie. */
 function onOneThread(heap: WasmHeap, backend: WasmBackend, inputs: WinogradInputs, info: ConvInfo): tf.TensorInfo {
   const { x, filter, bias, relu, groups } = inputs;
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
+  const { inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = info;
   const { kernels } = heap;
   const [channels, outs] = [inChannels / groups, outChannels / groups];
   const filterBytes = 64 * channels * outs;
@@ -69,7 +75,7 @@ function onOneThread(heap: WasmHeap, backend: WasmBackend, inputs: WinogradInput
   try {
     const out = backend.makeOutput([...info.outShape], 'float32');
     const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
-    const tiles = batchSize * tilesAlong(outHeight) * tilesAlong(outWidth);
+    const tiles = tilesOf(info);
     for (let group = 0; group < groups; group++) {
       const [from, to] = [4 * group * channels, 4 * group * outs];
       kernels.winogradFilter(address(filter) + to, u, channels, outs, outChannels, 0, outs / 8);
@@ -116,7 +122,7 @@ interface Strip {
 }
 
 /** Cuts a convolution up between tiles, so that each is computed from the same numbers as without cuts. */
-function strips(info: ConvInfo): Strip[] {
+export function strips(info: ConvInfo): Strip[] {
   const { batchSize, inHeight, outHeight, padInfo } = info;
   const row = info.inWidth * info.inChannels;
   const outRow = info.outWidth * info.outChannels;
@@ -186,7 +192,7 @@ function onThreads(
     kernels.filterOnThreads(at.filter + 4 * group * outs, at.u + group * filterBytes, channels, outs, outChannels);
   for (const { from, to, outFrom, outTo, images, height, outHeight, padTop } of parts) {
     place(at.x, input.subarray(from, to));
-    const tiles = images * tilesAlong(outHeight) * tilesAlong(outWidth);
+    const tiles = tilesOf(info, { images, outHeight });
     for (let group = 0; group < groups; group++) {
       const [first, firstOut] = [4 * group * channels, 4 * group * outs];
       kernels.tilesOnThreads(

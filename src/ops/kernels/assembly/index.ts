@@ -6,3 +6,4 @@ export { groupedConv2d, groupedConv2dScratch } from './grouped_conv2d';
 export { groupedConv2dFew } from './grouped_conv2d_few';
 export { winogradFilter, winogradScratch, winogradTiles } from './winograd';
 export { packPanels, products } from './products';
+export { gradientFilter, gradientRows, gradientSums, gradientTiles } from './filter_gradient';

@@ -1,5 +1,6 @@
 // Convolutions and products of matrices whose parts several threads take from a counter. All of it lies in one shared memory: first what the threads tell each other, a line
 // of the cache apiece, then the job, then what the host places from FIRST_FREE on.
+import { gradientRows, gradientSums, gradientTiles } from './filter_gradient';
 import { packPanels, products } from './products';
 import { winogradFilter, winogradTiles } from './winograd';
 
@@ -20,6 +21,14 @@ const FILTER = 0;
 const TILES = 1;
 const PACK = 2;
 const PRODUCTS = 3;
+const GRADIENT_TILES = 4;
+const GRADIENT_ROWS = 5;
+const GRADIENT_SUMS = 6;
+
+/** Tiles or rows that a thread rearranges at a time for the gradient of a filter. */
+const GRADIENT_BLOCK = 16;
+
+export { gradientFilter } from './filter_gradient';
 
 /** Whether the caller may sleep until the others are done. */
 let sleeps = true;
@@ -146,6 +155,93 @@ export function productsOnThreads(
   share(PRODUCTS, (rows + block - 1) / block);
 }
 
+/** Tiles for the gradient of a 3x3 filter (see filter_gradient.ts) by all threads: `count` of them from `start` on. @param patch for every slot, the caller's 0 included */
+export function gradientTilesOnThreads(
+  x: usize,
+  dy: usize,
+  v: usize,
+  m: usize,
+  height: i32,
+  width: i32,
+  channels: i32,
+  outHeight: i32,
+  outWidth: i32,
+  outs: i32,
+  padTop: i32,
+  padLeft: i32,
+  start: i32,
+  count: i32,
+  capacity: i32,
+  patch: usize,
+): void {
+  put(2, x);
+  put(3, dy);
+  put(4, v);
+  put(5, m);
+  put(6, height);
+  put(7, width);
+  put(8, channels);
+  put(9, outHeight);
+  put(10, outWidth);
+  put(11, outs);
+  put(12, padTop);
+  put(13, padLeft);
+  put(14, start);
+  put(15, count);
+  put(16, capacity);
+  put(17, patch);
+  share(GRADIENT_TILES, (count + GRADIENT_BLOCK - 1) / GRADIENT_BLOCK);
+}
+
+/** Rows for the gradient of a matrix (see filter_gradient.ts) by all threads: `count` of them from `start` on. */
+export function gradientRowsOnThreads(
+  x: usize,
+  dy: usize,
+  v: usize,
+  m: usize,
+  channels: i32,
+  outs: i32,
+  start: i32,
+  count: i32,
+  capacity: i32,
+): void {
+  put(2, x);
+  put(3, dy);
+  put(4, v);
+  put(5, m);
+  put(8, channels);
+  put(11, outs);
+  put(14, start);
+  put(15, count);
+  put(16, capacity);
+  share(GRADIENT_ROWS, (count + GRADIENT_BLOCK - 1) / GRADIENT_BLOCK);
+}
+
+/** Sums over tiles or rows (see filter_gradient.ts) by all threads. */
+export function gradientSumsOnThreads(
+  v: usize,
+  m: usize,
+  sums: usize,
+  channels: i32,
+  outs: i32,
+  count: i32,
+  capacity: i32,
+  add: i32,
+  planes: i32,
+  perPlane: i32,
+): void {
+  put(2, v);
+  put(3, m);
+  put(4, sums);
+  put(5, channels);
+  put(6, outs);
+  put(7, count);
+  put(8, capacity);
+  put(9, add);
+  put(10, perPlane);
+  share(GRADIENT_SUMS, planes * perPlane);
+}
+
 function put(index: i32, value: i32): void {
   store<i32>(JOB + (<usize>index << 2), value);
 }
@@ -190,6 +286,21 @@ function work(slot: i32): void {
       );
     } else if (kernel == PACK) {
       packPanels(word(2), word(3), word(4), word(5), word(6), part, part + 1);
+    } else if (kernel == GRADIENT_TILES || kernel == GRADIENT_ROWS) {
+      const start = word(14);
+      const first = start + part * GRADIENT_BLOCK;
+      const end = min(first + GRADIENT_BLOCK, start + word(15));
+      // prettier-ignore
+      if (kernel == GRADIENT_ROWS) {
+        gradientRows(word(2), word(3), word(4), word(5), word(8), word(11), start, first, end, word(16));
+      } else {
+        gradientTiles(
+          word(2), word(3), word(4), word(5), word(6), word(7), word(8), word(9), word(10), word(11), word(12), word(13), start, first, end,
+          word(16), <usize>word(17) + ((<usize>slot * word(8)) << 6),
+        );
+      }
+    } else if (kernel == GRADIENT_SUMS) {
+      gradientSums(word(2), word(3), word(4), word(5), word(6), word(7), word(8), word(9), word(10), part, part + 1);
     } else {
       const block = word(12);
       const end = min(part * block + block, word(11));

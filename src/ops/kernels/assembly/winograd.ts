@@ -92,7 +92,7 @@ export function winogradTiles(
       const map = x + <usize>(image * height * width) * step;
       const target = v + <usize>t * pixel;
       if (top >= 0 && left >= 0 && top + 4 <= height && left + 4 <= width) {
-        transformInput(map + <usize>(top * width + left) * step, <usize>width * step, step, pixel, target, plane);
+        transformInput(map + <usize>(top * width + left) * step, <usize>width * step, step, pixel, target, plane, 16);
       } else {
         for (let i = 0; i < 4; i++) {
           for (let j = 0; j < 4; j++) {
@@ -101,7 +101,7 @@ export function winogradTiles(
             else memory.copy(to, map + <usize>((top + i) * width + left + j) * step, pixel);
           }
         }
-        transformInput(patch, 4 * pixel, pixel, pixel, target, plane);
+        transformInput(patch, 4 * pixel, pixel, pixel, target, plane, 16);
       }
     }
     for (let k = 0; k < 16; k++)
@@ -117,11 +117,11 @@ export function winogradTiles(
   }
 }
 
-/** v = Bᵀ d B of one tile, all channels. */
-function transformInput(d: usize, row: usize, step: usize, pixel: usize, v: usize, plane: usize): void {
-  for (let c: usize = 0; c < pixel; c += 16) {
+/** v = Bᵀ d B of one tile, all channels. @param quad bytes from four channels of v to the next four */
+export function transformInput(d: usize, row: usize, step: usize, pixel: usize, v: usize, plane: usize, quad: usize): void {
+  let to = v;
+  for (let c: usize = 0; c < pixel; c += 16, to += quad) {
     const s = d + c;
-    const to = v + c;
     const d00 = v128.load(s), d01 = v128.load(s + step), d02 = v128.load(s + 2 * step), d03 = v128.load(s + 3 * step);
     const s1 = s + row;
     const d10 = v128.load(s1), d11 = v128.load(s1 + step), d12 = v128.load(s1 + 2 * step), d13 = v128.load(s1 + 3 * step);
