@@ -6,6 +6,7 @@ import type { WasmBackend } from '../../ops/kernels/wasm_heap.js';
 import { type KernelCall, precedeWasmKernel } from './replace_kernel.js';
 import { transposedProduct } from '../../ops/kernels/wasm_filter_gradient.js';
 import { suitsProduct, wasmProduct } from '../../ops/kernels/wasm_products.js';
+import { turnFilter } from '../../ops/kernels/wasm_turn_filter.js';
 import { winogradConv2d } from '../../ops/kernels/wasm_winograd.js';
 
 type Shape4D = [number, number, number, number];
@@ -83,7 +84,7 @@ function transposedMatMul(
     return transposedProduct(backend, { x: a, dy: b, channels: aColumns, outs: bColumns, outShape, places: aRows });
   }
   if (!suitsProduct(aRows, aColumns, bRows)) return undefined;
-  const turned = tf.tidy(() => tf.transpose(tf.reshape(b as tf.Tensor, [bRows, bColumns])));
+  const turned = tf.tidy(() => turnFilter(tf.reshape(b as tf.Tensor, [1, 1, bRows, bColumns])));
   const product = {
     x: a,
     w: turned,

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { turnFilter } from '../../ops/kernels/wasm_turn_filter.js';
 import { placeMap, spread } from './place_map.js';
 import { replaceWasmKernel } from './replace_kernel.js';
 
@@ -20,7 +21,7 @@ replaceWasmKernel('Conv2DBackpropInput', (inputs, attrs) =>
       'channelsLast',
     );
     const { filterHeight, filterWidth, inHeight, inWidth, strideHeight, strideWidth, padInfo } = info;
-    const turned = turn(filter);
+    const turned = turnFilter(filter);
     if (filterHeight === 1 && filterWidth === 1) {
       const small = tf.conv2d(dy, turned, 1, 'valid');
       return placeMap(spread(small, strideHeight, strideWidth), -padInfo.top, -padInfo.left, inHeight, inWidth);
@@ -40,13 +41,3 @@ replaceWasmKernel('Conv2DBackpropInput', (inputs, attrs) =>
     return tf.conv2d(map, turned, 1, 'valid');
   }),
 );
-
-/** Turned by half a circle, inputs and outputs exchanged: taps by slices, which are much faster than TensorFlow.js's reversal. */
-function turn(filter: tf.Tensor4D): tf.Tensor4D {
-  const [height, width, inputs, outs] = filter.shape;
-  const taps = tf.reshape(filter, [height * width, inputs, outs]);
-  const turned = Array.from({ length: height * width }, (_, tap) =>
-    tf.transpose(tf.slice(taps, [height * width - 1 - tap, 0, 0], [1, -1, -1]), [0, 2, 1]),
-  );
-  return tf.reshape(turned.length === 1 ? turned[0] : tf.concat(turned), [height, width, outs, inputs]);
-}

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { spread } from '../../backends/kernels/place_map.js';
+import { turnFilter } from '../kernels/wasm_turn_filter.js';
 import {
   GROUPED_CONV2D,
   GROUPED_CONV2D_FILTER_GRAD,
@@ -18,9 +19,8 @@ interface Inputs {
 
 /** A grouped convolution of the spread gradient with each group's filters turned by half a circle, their inputs and outputs exchanged. */
 function inputGradient({ dy, x, filter }: Inputs, { groups, stride, padding }: GroupedConvAttributes): tf.Tensor {
-  const [height, width, inputs, outs] = filter.shape;
-  const perGroup = tf.reshape(tf.reverse(filter, [0, 1]), [height, width, inputs, groups, outs / groups]);
-  const turned = tf.reshape(tf.transpose(perGroup, [0, 1, 4, 3, 2]), [height, width, outs / groups, groups * inputs]);
+  const [height, width] = filter.shape;
+  const turned = turnFilter(filter, groups);
   const attributes: GroupedConvAttributes = {
     groups,
     stride: 1,

@@ -146,6 +146,7 @@ export interface Kernels {
     end: number,
   ): void;
   gradientFilter(sums: number, filter: number, channels: number, outs: number): void;
+  turnFilter(filter: number, turned: number, taps: number, inputs: number, outs: number, groups: number): void;
   nms(boxes: number, count: number, threshold: number, kept: number, indices: number): number;
 }
 

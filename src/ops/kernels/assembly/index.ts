@@ -7,3 +7,4 @@ export { groupedConv2dFew } from './grouped_conv2d_few';
 export { winogradFilter, winogradScratch, winogradTiles } from './winograd';
 export { packPanels, products } from './products';
 export { gradientFilter, gradientRows, gradientSums, gradientTiles } from './filter_gradient';
+export { turnFilter } from './turn_filter';
