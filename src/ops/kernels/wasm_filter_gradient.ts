@@ -118,9 +118,12 @@ function stripsOf({ channels, outs, places, info }: Job): Strip[] {
 function onOneThread(heap: WasmHeap, backend: WasmBackend, job: Job): tf.TensorInfo {
   const { x, dy, channels, outs, info } = job;
   const bytes = bytesBetween(job);
-  const v = heap.allocate(bytes.v + bytes.m + bytes.sums + bytes.patch);
+  // A matrix is summed where it is to lie.
+  const v = heap.allocate(bytes.v + bytes.m + bytes.patch + (info ? bytes.sums : 0));
   if (!v) throw new BackendError('The wasm backend has no memory left for a gradient. Use fewer or smaller images.');
-  const [m, sums, patch] = [v + bytes.v, v + bytes.v + bytes.m, v + bytes.v + bytes.m + bytes.sums];
+  const m = v + bytes.v;
+  const patch = m + bytes.m;
+  const sums = patch + bytes.patch;
   try {
     const out = backend.makeOutput(job.outShape, 'float32');
     const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
