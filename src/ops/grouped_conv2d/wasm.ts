@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { wasmHeap, type WasmBackend, type WasmHeap } from '../kernels/wasm_heap.js';
+import { addressOf, wasmHeap, type WasmBackend, type WasmHeap } from '../kernels/wasm_heap.js';
 import { wasmProduct } from '../kernels/wasm_products.js';
 import { winogradConv2d } from '../kernels/wasm_winograd.js';
 import { GROUPED_CONV2D, type GroupedConvAttributes } from './kernel_names.js';
@@ -102,12 +102,11 @@ tf.registerKernel({
     const large = winograd(backend, x, filter, attributes) ?? pointwise(backend, x, filter, attributes);
     if (large) return large;
     const out = backend.makeOutput([images, ...outShape, outs], 'float32');
-    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     if (images * outShape[0] * outShape[1] < FEW_PLACES) {
       heap.kernels.groupedConv2dFew(
-        address(x),
-        address(filter),
-        address(out),
+        addressOf(backend, x),
+        addressOf(backend, filter),
+        addressOf(backend, out),
         images,
         height,
         width,
@@ -131,9 +130,9 @@ tf.registerKernel({
     try {
       if (!inside) block = padded(heap, backend, x, padding, reach);
       heap.kernels.groupedConv2d(
-        block || address(x),
-        address(filter),
-        address(out),
+        block || addressOf(backend, x),
+        addressOf(backend, filter),
+        addressOf(backend, out),
         images,
         mapHeight,
         mapWidth,

@@ -1,38 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { assertFloat32, int, runFragments, type Uniform, type WebglBackend } from '../kernels/webgl_program.js';
+import { assertFloat32, int, runFragments, type WebglBackend } from '../kernels/webgl_program.js';
 import {
   GROUPED_CONV2D,
   GROUPED_CONV2D_FILTER_GRAD,
   GROUPED_CONV2D_INPUT_GRAD,
   type GroupedConvAttributes,
 } from './kernel_names.js';
-
-/** Stretches of places that the filter's gradient is first added up in: enough fragments for a GPU, and shorter sums. */
-const STRETCHES = 32;
-
-const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-
-/** Sizes by name; `perGroup` and `outPerGroup` in channels. */
-function sizesOf(
-  x: readonly number[],
-  filter: readonly number[],
-  { groups, stride, padding, outShape }: GroupedConvAttributes,
-): Record<string, Uniform> {
-  return {
-    height: int(x[1]),
-    width: int(x[2]),
-    perGroup: int(x[3] / groups),
-    outPerGroup: int(filter[3] / groups),
-    groups: int(groups),
-    kernelHeight: int(filter[0]),
-    kernelWidth: int(filter[1]),
-    stride: int(stride),
-    top: int(padding[0]),
-    left: int(padding[1]),
-    outHeight: int(outShape[0]),
-    outWidth: int(outShape[1]),
-  };
-}
+import { groupedConvSizes, size, STRETCHES } from './sizes.js';
 
 /** A fragment for each value of the output. */
 function forward(backend: WebglBackend, x: tf.TensorInfo, filter: tf.TensorInfo, o: GroupedConvAttributes): tf.TensorInfo {
@@ -59,7 +33,7 @@ function forward(backend: WebglBackend, x: tf.TensorInfo, filter: tf.TensorInfo,
     return sum;
   }`,
     inputs: { X: x, Kernel: filter },
-    uniforms: sizesOf(x.shape, filter.shape, o),
+    uniforms: groupedConvSizes(x.shape, filter.shape, o, int),
     output: [x.shape[0], ...o.outShape, filter.shape[3]],
   });
 }
@@ -100,7 +74,7 @@ function inputGradient(
     return sum;
   }`,
     inputs: { Dy: dy, Kernel: filter },
-    uniforms: sizesOf(x, filter.shape, o),
+    uniforms: groupedConvSizes(x, filter.shape, o, int),
     output: x,
   });
 }
@@ -142,7 +116,7 @@ function filterGradient(
   }`,
     inputs: { X: x, Dy: dy },
     uniforms: {
-      ...sizesOf(x.shape, filter, o),
+      ...groupedConvSizes(x.shape, filter, o, int),
       values: int(values),
       places: int(places),
       stretchLength: int(Math.ceil(places / stretches)),

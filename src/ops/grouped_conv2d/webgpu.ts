@@ -6,32 +6,10 @@ import {
   GROUPED_CONV2D_INPUT_GRAD,
   type GroupedConvAttributes,
 } from './kernel_names.js';
-
-/** Stretches of places that the filter's gradient is first added up in: enough threads for a GPU, and shorter sums. */
-const STRETCHES = 32;
-
-const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+import { groupedConvSizes, size, STRETCHES } from './sizes.js';
 
 /** Channels that a thread takes at once: 4 where those of a group are a multiple of 4. */
 const componentsFor = (perGroup: number): 1 | 4 => (perGroup % 4 === 0 ? 4 : 1);
-
-/** Sizes by name; `perGroup` and `outPerGroup` in channels. */
-function sizesOf(x: readonly number[], filter: readonly number[], { groups, stride, padding, outShape }: GroupedConvAttributes) {
-  return {
-    height: i32(x[1]),
-    width: i32(x[2]),
-    perGroup: i32(x[3] / groups),
-    outPerGroup: i32(filter[3] / groups),
-    groups: i32(groups),
-    kernelHeight: i32(filter[0]),
-    kernelWidth: i32(filter[1]),
-    stride: i32(stride),
-    top: i32(padding[0]),
-    left: i32(padding[1]),
-    outHeight: i32(outShape[0]),
-    outWidth: i32(outShape[1]),
-  };
-}
 
 /** One thread for each place and 1 or 4 channels of the output. */
 function forward(backend: WebGpuBackend, x: tf.TensorInfo, filter: tf.TensorInfo, o: GroupedConvAttributes): tf.TensorInfo {
@@ -68,7 +46,7 @@ function forward(backend: WebGpuBackend, x: tf.TensorInfo, filter: tf.TensorInfo
       { name: 'x', tensor: x },
       { name: 'kernel', tensor: filter, components },
     ],
-    uniforms: sizesOf(x.shape, filter.shape, o),
+    uniforms: groupedConvSizes(x.shape, filter.shape, o, i32),
     threads: size(output) / components,
     output,
     outputComponents: components,
@@ -111,7 +89,7 @@ function inputGradient(backend: WebGpuBackend, dy: tf.TensorInfo, x: number[], f
       { name: 'dy', tensor: dy, components },
       { name: 'kernel', tensor: filter, components },
     ],
-    uniforms: sizesOf(x, filter.shape, o),
+    uniforms: groupedConvSizes(x, filter.shape, o, i32),
     threads: size(x),
     output: x,
   });
@@ -151,7 +129,7 @@ function filterGradient(backend: WebGpuBackend, dy: tf.TensorInfo, x: tf.TensorI
       { name: 'x', tensor: x },
       { name: 'dy', tensor: dy, components },
     ],
-    uniforms: { ...sizesOf(x.shape, filter, o), places: i32(places), length: i32(Math.ceil(places / stretches)) },
+    uniforms: { ...groupedConvSizes(x.shape, filter, o, i32), places: i32(places), length: i32(Math.ceil(places / stretches)) },
     threads: stretches * values,
     output: [stretches, ...filter],
     outputComponents: components,

@@ -105,7 +105,7 @@ export type StartThread = (task: ThreadTask) => { terminate(): unknown };
 const WORTH_STARTING = 6e9;
 
 /** Multiplications from which on it pays to wake threads and to copy for them: a millisecond's. */
-export const WORTH_SHARING = 2e7;
+const WORTH_SHARING = 2e7;
 
 /** Bytes of maps, in and out, that callers have in the shared memory at a time. */
 export const STRIP_BYTES = 2 ** 25;

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
 import { type KernelThreads, STRIP_BYTES, threadsOf } from './kernel_threads.js';
-import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
+import { addressOf, wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 import { type ConvInfo, strips, suitsWinograd, tilesOf } from './wasm_winograd.js';
 
 /** Tiles or rows that are rearranged and then summed at a time, so that they stay in the cache. */
@@ -126,10 +126,9 @@ function onOneThread(heap: WasmHeap, backend: WasmBackend, job: Job): tf.TensorI
   const sums = patch + bytes.patch;
   try {
     const out = backend.makeOutput(job.outShape, 'float32');
-    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
-    const to = address(out);
+    const to = addressOf(backend, out);
     stripsOf(job).forEach(({ from, outFrom, places, height, outHeight, padTop }, i) => {
-      const [map, dMap] = [address(x) + 4 * from, address(dy) + 4 * outFrom];
+      const [map, dMap] = [addressOf(backend, x) + 4 * from, addressOf(backend, dy) + 4 * outFrom];
       for (const [start, count] of stretches(places)) {
         const end = start + count;
         if (info) {

@@ -18,6 +18,11 @@ export interface WasmHeap {
   release(address: number): void;
 }
 
+/** Where a tensor lies on the heap. */
+export function addressOf(backend: WasmBackend, { dataId }: Pick<TensorInfo, 'dataId'>): number {
+  return backend.dataIdMap.get(dataId).memoryOffset;
+}
+
 const heaps = new WeakMap<WasmBackend, WasmHeap | undefined>();
 
 /**

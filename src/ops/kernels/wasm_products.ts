@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
 import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from './kernel_threads.js';
-import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
+import { addressOf, wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 
 /** x w + bias, rectified or not. */
 export interface Product {
@@ -63,8 +63,12 @@ function onOneThread(heap: WasmHeap, backend: WasmBackend, product: Product): tf
   if (!u) throw new BackendError('The wasm backend has no memory left for a product. Use fewer or smaller images.');
   try {
     const out = backend.makeOutput(product.outShape, 'float32');
-    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
-    const [from, weights, shift, to] = [address(x), address(w), bias ? address(bias) : 0, address(out)];
+    const [from, weights, shift, to] = [
+      addressOf(backend, x),
+      addressOf(backend, w),
+      bias ? addressOf(backend, bias) : 0,
+      addressOf(backend, out),
+    ];
     for (const [first, length] of parts) {
       heap.kernels.packPanels(weights, u, outs, first, length, 0, outs / 8);
       for (let row = 0; row < rows; row += BLOCK) {

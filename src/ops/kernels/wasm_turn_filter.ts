@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { wasmHeap, type WasmBackend } from './wasm_heap.js';
+import { addressOf, wasmHeap, type WasmBackend } from './wasm_heap.js';
 
 /**
  * A filter for the way back: turned by half a circle, the inputs and outputs of each group exchanged. TensorFlow.js's reversal and transposition take several
@@ -14,8 +14,7 @@ export function turnFilter(filter: tf.Tensor4D, groups = 1): tf.Tensor4D {
   const heap = wasmHeap(backend);
   if (heap && filter.dtype === 'float32') {
     const turned = backend.makeOutput(shape, 'float32');
-    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
-    heap.kernels.turnFilter(address(filter), address(turned), height * width, inputs, outs, groups);
+    heap.kernels.turnFilter(addressOf(backend, filter), addressOf(backend, turned), height * width, inputs, outs, groups);
     return tf.engine().makeTensorFromTensorInfo(turned) as tf.Tensor4D;
   }
   return tf.tidy(() => {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
 import { evenBlock, type KernelThreads, STRIP_BYTES, threadsOf } from './kernel_threads.js';
-import { wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
+import { addressOf, wasmHeap, type WasmBackend, type WasmHeap } from './wasm_heap.js';
 
 export type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
@@ -74,16 +74,15 @@ function onOneThread(heap: WasmHeap, backend: WasmBackend, inputs: WinogradInput
   if (!u) throw new BackendError('The wasm backend has no memory left for a convolution. Use fewer or smaller images.');
   try {
     const out = backend.makeOutput([...info.outShape], 'float32');
-    const address = ({ dataId }: tf.TensorInfo): number => backend.dataIdMap.get(dataId).memoryOffset;
     const tiles = tilesOf(info);
     for (let group = 0; group < groups; group++) {
       const [from, to] = [4 * group * channels, 4 * group * outs];
-      kernels.winogradFilter(address(filter) + to, u, channels, outs, outChannels, 0, outs / 8);
+      kernels.winogradFilter(addressOf(backend, filter) + to, u, channels, outs, outChannels, 0, outs / 8);
       kernels.winogradTiles(
-        address(x) + from,
+        addressOf(backend, x) + from,
         u,
-        bias ? address(bias) + to : 0,
-        address(out) + to,
+        bias ? addressOf(backend, bias) + to : 0,
+        addressOf(backend, out) + to,
         inHeight,
         inWidth,
         channels,

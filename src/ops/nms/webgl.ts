@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { assertFloat32, float, int, ROUNDED, runFragments, type WebglBackend } from '../kernels/webgl_program.js';
+import { assertFloat32, int, ROUNDED, runFragments, type WebglBackend } from '../kernels/webgl_program.js';
 import { iouComparison, IS_ABOVE_GLSL } from './iou_comparison.js';
 import { BATCHED_NMS, type BatchedNmsAttributes } from './kernel_names.js';
 import { OFFSET_TRICK_BOXES } from './nms.js';
 import {
   assertMatrixFits,
   BITS,
+  comparisonUniforms,
   gatherCandidates,
   keptIndices,
   NO_CANDIDATE,
@@ -102,7 +103,6 @@ function suppress(backend: WebglBackend, candidates: tf.TensorInfo, iouThreshold
     uniforms: { count: int(count), nothing: int(0) },
     output: candidates.shape,
   });
-  const { surely, barely, middleHigh, middleLow, exponent } = iouComparison(iouThreshold);
   const matrix = runFragments(backend, {
     code: `${ROUNDED}${IS_ABOVE_GLSL}
   float run(int index) {
@@ -134,11 +134,7 @@ function suppress(backend: WebglBackend, candidates: tf.TensorInfo, iouThreshold
       count: int(count),
       words: int(words),
       nothing: int(0),
-      surely: float(surely),
-      barely: float(barely),
-      middleHigh: int(middleHigh),
-      middleLow: int(middleLow),
-      exponent: int(exponent),
+      ...comparisonUniforms(iouComparison(iouThreshold)),
     },
     output: [images, count, words],
   });

@@ -1,6 +1,7 @@
 import { env, type TensorInfo } from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { int, runFragments, type WebglBackend } from '../kernels/webgl_program.js';
+import { float, int, runFragments, type Uniform, type WebglBackend } from '../kernels/webgl_program.js';
+import type { IouComparison } from './iou_comparison.js';
 
 /** Pairs that one value of the bit matrix holds: the whole numbers that float32 holds. */
 export const BITS = 24;
@@ -260,4 +261,15 @@ export function keptIndices(
     output: [1 + most],
     dtype: 'int32',
   });
+}
+
+/** What the comparison of an IoU with its threshold reads. */
+export function comparisonUniforms({ surely, barely, middleHigh, middleLow, exponent }: IouComparison): Record<string, Uniform> {
+  return {
+    surely: float(surely),
+    barely: float(barely),
+    middleHigh: int(middleHigh),
+    middleLow: int(middleLow),
+    exponent: int(exponent),
+  };
 }

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { f32, GROUP_THREADS, i32, ROUNDED, runFlat, type WebGpuBackend } from '../kernels/webgpu_program.js';
+import { GROUP_THREADS, i32, ROUNDED, runFlat, type WebGpuBackend } from '../kernels/webgpu_program.js';
 import { IS_ABOVE_WGSL, iouComparison } from './iou_comparison.js';
 import { BATCHED_NMS, type BatchedNmsAttributes } from './kernel_names.js';
 import { OFFSET_TRICK_BOXES } from './nms.js';
-import { assertMatrixFits, keptIndices, orderByScore, walk, wordsOf } from './webgpu_matrix.js';
+import { assertMatrixFits, comparisonUniforms, keptIndices, orderByScore, walk, wordsOf } from './webgpu_matrix.js';
 
 /** Numbers of a candidate: x0, y0, x1, y1, score, group; a score of -Infinity is no candidate. */
 export const CANDIDATE = 6;
@@ -90,7 +90,6 @@ function suppress(backend: WebGpuBackend, candidates: tf.TensorInfo, iouThreshol
     threads: images * count,
     output: candidates.shape,
   });
-  const { surely, barely, middleHigh, middleLow, exponent } = iouComparison(iouThreshold);
   const matrix = runFlat(backend, {
     key: 'nmsMatrix',
     code: `${ROUNDED}${IS_ABOVE_WGSL}
@@ -122,11 +121,7 @@ function suppress(backend: WebGpuBackend, candidates: tf.TensorInfo, iouThreshol
       count: i32(count),
       words: i32(words),
       nothing: i32(0),
-      surely: f32(surely),
-      barely: f32(barely),
-      middleHigh: i32(middleHigh),
-      middleLow: i32(middleLow),
-      exponent: i32(exponent),
+      ...comparisonUniforms(iouComparison(iouThreshold)),
     },
     threads: images * count * words,
     output: [images, count, words],

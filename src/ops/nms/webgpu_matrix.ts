@@ -1,6 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { GROUP_THREADS, i32, ORDERED_BITS, runFlat, type WebGpuBackend } from '../kernels/webgpu_program.js';
+import { f32, GROUP_THREADS, i32, ORDERED_BITS, runFlat, type Uniform, type WebGpuBackend } from '../kernels/webgpu_program.js';
+import type { IouComparison } from './iou_comparison.js';
 
 /** Words of the bit matrix's rows: a row is a candidate, its bits are those that it suppresses. */
 export const wordsOf = (count: number): number => Math.ceil(count / 32);
@@ -163,4 +164,15 @@ export function keptIndices(backend: WebGpuBackend, order: TensorInfo, kept: Ten
     output: [length],
     dtype: 'int32',
   });
+}
+
+/** What the comparison of an IoU with its threshold reads. */
+export function comparisonUniforms({ surely, barely, middleHigh, middleLow, exponent }: IouComparison): Record<string, Uniform> {
+  return {
+    surely: f32(surely),
+    barely: f32(barely),
+    middleHigh: i32(middleHigh),
+    middleLow: i32(middleLow),
+    exponent: i32(exponent),
+  };
 }

@@ -1,6 +1,6 @@
 import type { DataId, TensorInfo } from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.js';
-import { wasmHeap, type WasmBackend } from '../kernels/wasm_heap.js';
+import { addressOf, wasmHeap, type WasmBackend } from '../kernels/wasm_heap.js';
 import { regionGeometry } from './geometry.js';
 import { HostRoiAlignOf } from './host.js';
 import { registerRoiAlign, type RoiAlignAttributes } from './kernel_names.js';
@@ -29,7 +29,7 @@ function runInPlace(
   const block = heap.allocate(scratchLength + recordBytes(regions.count));
   if (!block) throw new BackendError('The wasm backend has no memory left for RoIAlign. Use fewer or smaller images.');
   try {
-    const address = (dataId: DataId) => backend.dataIdMap.get(dataId).memoryOffset;
+    const address = (dataId: DataId): number => addressOf(backend, { dataId });
     writeRecords(
       kernel,
       heap.memory.buffer,

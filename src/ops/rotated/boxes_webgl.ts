@@ -1,18 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  assertFloat32,
-  float,
-  int,
-  ROUNDED,
-  runFragments,
-  SINE_AND_COSINE,
-  type WebglBackend,
-} from '../kernels/webgl_program.js';
+import { assertFloat32, int, ROUNDED, runFragments, SINE_AND_COSINE, type WebglBackend } from '../kernels/webgl_program.js';
 import { atLeastComparison, IS_ABOVE_GLSL } from '../nms/iou_comparison.js';
 import type { BatchedNmsAttributes } from '../nms/kernel_names.js';
 import {
   assertMatrixFits,
   BITS,
+  comparisonUniforms,
   gatherCandidates,
   keptIndices,
   NO_CANDIDATE,
@@ -185,7 +178,7 @@ function place(backend: WebglBackend, candidates: tf.TensorInfo, order: tf.Tenso
 function overlaps(backend: WebglBackend, placed: tf.TensorInfo, reach: tf.TensorInfo, iouThreshold: number): tf.TensorInfo {
   const [count] = placed.shape;
   const words = wordsOf(count);
-  const { surely, barely, middleHigh, middleLow, exponent, all } = atLeastComparison(iouThreshold);
+  const comparison = atLeastComparison(iouThreshold);
   return runFragments(backend, {
     code: `${SHARED_AREA}${ROUNDED}${IS_ABOVE_GLSL}
   float run(int index) {
@@ -211,12 +204,8 @@ function overlaps(backend: WebglBackend, placed: tf.TensorInfo, reach: tf.Tensor
     uniforms: {
       words: int(words),
       nothing: int(0),
-      all_: int(all ? 1 : 0),
-      surely: float(surely),
-      barely: float(barely),
-      middleHigh: int(middleHigh),
-      middleLow: int(middleLow),
-      exponent: int(exponent),
+      all_: int(comparison.all ? 1 : 0),
+      ...comparisonUniforms(comparison),
     },
     output: [1, count, words],
   });

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { f32, GROUP_THREADS, i32, ROUNDED, runFlat, SINE_AND_COSINE, type WebGpuBackend } from '../kernels/webgpu_program.js';
+import { GROUP_THREADS, i32, ROUNDED, runFlat, SINE_AND_COSINE, type WebGpuBackend } from '../kernels/webgpu_program.js';
 import { atLeastComparison, IS_ABOVE_WGSL } from '../nms/iou_comparison.js';
 import type { BatchedNmsAttributes } from '../nms/kernel_names.js';
 import { gatherCandidates } from '../nms/webgpu.js';
-import { assertMatrixFits, keptIndices, orderByScore, walk, wordsOf } from '../nms/webgpu_matrix.js';
+import { assertMatrixFits, comparisonUniforms, keptIndices, orderByScore, walk, wordsOf } from '../nms/webgpu_matrix.js';
 import { SMALLEST_AREA } from './iou.js';
 import { BATCHED_ROTATED_NMS, ROTATED_IOU } from './kernel_names.js';
 
@@ -180,7 +180,7 @@ function place(backend: WebGpuBackend, candidates: tf.TensorInfo, order: tf.Tens
 function overlaps(backend: WebGpuBackend, placed: tf.TensorInfo, reach: tf.TensorInfo, iouThreshold: number): tf.TensorInfo {
   const [count] = placed.shape;
   const words = wordsOf(count);
-  const { surely, barely, middleHigh, middleLow, exponent, all } = atLeastComparison(iouThreshold);
+  const comparison = atLeastComparison(iouThreshold);
   return runFlat(backend, {
     key: 'rotatedMatrix',
     code: `${SHARED_AREA}${ROUNDED}${IS_ABOVE_WGSL}
@@ -210,12 +210,8 @@ function overlaps(backend: WebGpuBackend, placed: tf.TensorInfo, reach: tf.Tenso
     uniforms: {
       words: i32(words),
       nothing: i32(0),
-      all: i32(all ? 1 : 0),
-      surely: f32(surely),
-      barely: f32(barely),
-      middleHigh: i32(middleHigh),
-      middleLow: i32(middleLow),
-      exponent: i32(exponent),
+      all: i32(comparison.all ? 1 : 0),
+      ...comparisonUniforms(comparison),
     },
     threads: count * words,
     output: [1, count, words],

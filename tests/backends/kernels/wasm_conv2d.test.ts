@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../../../src/backends/select.js';
-import { nodeThreads } from '../../../src/backends/wasm_threads.js';
 import { Random } from '../../../src/data/random.js';
 import { giveThreads, KernelThreads } from '../../../src/ops/kernels/kernel_threads.js';
+import { startHelpers, valuesOf } from './start_helpers.js';
 
 type Shape = [number, number, number, number];
 type Pads = [[number, number], [number, number]];
@@ -83,12 +83,6 @@ function convolve({ x: shape, outs, pad }: Problem, x: Float32Array, filter: Flo
   });
 }
 
-async function valuesOf(y: tf.Tensor): Promise<Float32Array> {
-  const values = (await y.data<'float32'>()).slice();
-  y.dispose();
-  return values;
-}
-
 function expectSameBits(a: Float32Array, b: Float32Array): void {
   expect(Buffer.compare(Buffer.from(a.buffer), Buffer.from(b.buffer))).toBe(0);
 }
@@ -157,17 +151,7 @@ describe('a 3x3 convolution on wasm', () => {
 });
 
 describe('the threads of wasm', () => {
-  let pool: KernelThreads | undefined;
   afterEach(() => giveThreads(tf.backend(), undefined));
-
-  async function withHelpers(helpers: number): Promise<void> {
-    pool = new KernelThreads(helpers, await nodeThreads(), 0);
-    giveThreads(tf.backend(), pool);
-    for (let waited = 0; pool.count(1e9) <= helpers; waited += 5) {
-      expect(waited).toBeLessThan(10_000);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
 
   // More than fits into the shared memory at a time, in rows of one image and in whole images; and a small one.
   const LARGE: Record<string, Problem> = {
@@ -187,7 +171,7 @@ describe('the threads of wasm', () => {
     const [x, filter, bias] = [noise(problem.x), noise([9, problem.x[3], problem.outs]), noise([problem.outs])];
     const alone = await valuesOf(convolve(problem, x, filter, bias, true));
     for (const helpers of [1, 3]) {
-      await withHelpers(helpers);
+      await startHelpers(helpers);
       const { numTensors } = tf.memory();
       for (let run = 0; run < 3; run++) {
         const together = await valuesOf(convolve(problem, x, filter, bias, true));

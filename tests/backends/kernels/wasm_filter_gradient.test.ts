@@ -2,11 +2,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../../../src/backends/select.js';
-import { nodeThreads } from '../../../src/backends/wasm_threads.js';
 import '../../../src/backends/kernels/wasm_training.js';
 import { Random } from '../../../src/data/random.js';
-import { giveThreads, KernelThreads } from '../../../src/ops/kernels/kernel_threads.js';
+import { giveThreads } from '../../../src/ops/kernels/kernel_threads.js';
 import { maxDifference } from '../../ops/max_difference.js';
+import { startHelpers, valuesOf } from './start_helpers.js';
 
 type Shape = [number, number, number, number];
 
@@ -59,12 +59,6 @@ async function gradientOf(problem: Problem, x: Float32Array, dy: Float32Array): 
   ) as tf.Tensor; // prettier-ignore
   expect(dw.shape).toEqual([size, size, shape[3], outs]);
   return valuesOf(dw);
-}
-
-async function valuesOf(y: tf.Tensor): Promise<Float32Array> {
-  const values = (await y.data<'float32'>()).slice();
-  y.dispose();
-  return values;
 }
 
 beforeAll(async () => {
@@ -139,12 +133,7 @@ describe('the gradient of a filter on the threads of wasm', () => {
     const [x, dy] = [noise(length(problem.x)), noise(length(outShape(problem)))];
     const alone = await gradientOf(problem, x, dy);
     for (const helpers of [1, 3]) {
-      const pool = new KernelThreads(helpers, await nodeThreads(), 0);
-      giveThreads(tf.backend(), pool);
-      for (let waited = 0; pool.count(1e9) <= helpers; waited += 5) {
-        expect(waited).toBeLessThan(10_000);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await startHelpers(helpers);
       for (let run = 0; run < 2; run++) {
         const together = await gradientOf(problem, x, dy);
         expect(Buffer.compare(Buffer.from(together.buffer), Buffer.from(alone.buffer))).toBe(0);

@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startBackend } from '../../../src/backends/select.js';
-import { nodeThreads } from '../../../src/backends/wasm_threads.js';
 import { Random } from '../../../src/data/random.js';
-import { giveThreads, KernelThreads } from '../../../src/ops/kernels/kernel_threads.js';
+import { giveThreads } from '../../../src/ops/kernels/kernel_threads.js';
+import { startHelpers, valuesOf } from './start_helpers.js';
 
 interface Sizes {
   readonly rows: number;
@@ -49,12 +49,6 @@ function product(way: Way, { rows, channels, outs }: Sizes, { x, w, bias }: Numb
     const [map, filter] = [tf.tensor4d(x, [rows / 3, 3, 1, channels]), tf.tensor4d(w, [1, 1, channels, outs])];
     return tf.fused.conv2d({ x: map, filter, strides: 1, pad: 'valid', bias: b, activation });
   });
-}
-
-async function valuesOf(y: tf.Tensor): Promise<Float32Array> {
-  const values = (await y.data<'float32'>()).slice();
-  y.dispose();
-  return values;
 }
 
 beforeAll(async () => {
@@ -127,12 +121,7 @@ describe('products of matrices on the threads of wasm', () => {
     const values = numbers(sizes);
     const alone = await valuesOf(product('conv2d', sizes, values, 'relu'));
     for (const helpers of [1, 3]) {
-      const pool = new KernelThreads(helpers, await nodeThreads(), 0);
-      giveThreads(tf.backend(), pool);
-      for (let waited = 0; pool.count(1e9) <= helpers; waited += 5) {
-        expect(waited).toBeLessThan(10_000);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      await startHelpers(helpers);
       const { numTensors } = tf.memory();
       const together = await valuesOf(product('conv2d', sizes, values, 'relu'));
       expect(Buffer.compare(Buffer.from(together.buffer), Buffer.from(alone.buffer))).toBe(0);

@@ -1,6 +1,6 @@
 // The gradient of a filter: for every input and output of the convolution the sum over all places of their product. Of 3x3 filters at stride 1 by the transposes of
 // Winograd's transforms (see winograd.ts), as 16 such sums over tiles.
-import { transformInput } from './winograd';
+import { transformTile } from './winograd';
 
 /**
  * The tiles of 2x2 outputs from `first` up to `end`, transformed: v = Bᵀ d B as [16][C / 4][capacity][4], m = A dy Aᵀ as [16][K / 8][capacity][8].
@@ -40,22 +40,8 @@ export function gradientTiles(
     const place = t - image * perImage;
     const p = 2 * (place / across);
     const q = 2 * (place % across);
-    const top = p - padTop;
-    const left = q - padLeft;
     const map = x + <usize>(image * height * width) * pixel;
-    const target = v + (<usize>(t - start) << 4);
-    if (top >= 0 && left >= 0 && top + 4 <= height && left + 4 <= width) {
-      transformInput(map + <usize>(top * width + left) * pixel, <usize>width * pixel, pixel, pixel, target, plane, quad);
-    } else {
-      for (let i = 0; i < 4; i++) {
-        for (let j = 0; j < 4; j++) {
-          const to = patch + <usize>(4 * i + j) * pixel;
-          if (top + i < 0 || top + i >= height || left + j < 0 || left + j >= width) memory.fill(to, 0, pixel);
-          else memory.copy(to, map + <usize>((top + i) * width + left + j) * pixel, pixel);
-        }
-      }
-      transformInput(patch, 4 * pixel, pixel, pixel, target, plane, quad);
-    }
+    transformTile(map, height, width, p - padTop, q - padLeft, pixel, pixel, v + (<usize>(t - start) << 4), plane, quad, patch);
     const at = dy + <usize>((image * outHeight + p) * outWidth + q) * outPixel;
     transformGradient(at, <usize>outWidth * outPixel, outPixel, p + 1 < outHeight, q + 1 < outWidth, m + (<usize>(t - start) << 5), capacity);
   }

@@ -90,19 +90,7 @@ export function winogradTiles(
       const top = 2 * (place / across) - padTop;
       const left = 2 * (place % across) - padLeft;
       const map = x + <usize>(image * height * width) * step;
-      const target = v + <usize>t * pixel;
-      if (top >= 0 && left >= 0 && top + 4 <= height && left + 4 <= width) {
-        transformInput(map + <usize>(top * width + left) * step, <usize>width * step, step, pixel, target, plane, 16);
-      } else {
-        for (let i = 0; i < 4; i++) {
-          for (let j = 0; j < 4; j++) {
-            const to = patch + <usize>(4 * i + j) * pixel;
-            if (top + i < 0 || top + i >= height || left + j < 0 || left + j >= width) memory.fill(to, 0, pixel);
-            else memory.copy(to, map + <usize>((top + i) * width + left + j) * step, pixel);
-          }
-        }
-        transformInput(patch, 4 * pixel, pixel, pixel, target, plane, 16);
-      }
+      transformTile(map, height, width, top, left, step, pixel, v + <usize>t * pixel, plane, 16, patch);
     }
     for (let k = 0; k < 16; k++)
       multiply(v + <usize>k * plane, u + ((<usize>k * channels * outs) << 2), m + <usize>k * outPlane, (count + 3) >> 2, channels, outs);
@@ -117,8 +105,41 @@ export function winogradTiles(
   }
 }
 
-/** v = Bᵀ d B of one tile, all channels. @param quad bytes from four channels of v to the next four */
-export function transformInput(d: usize, row: usize, step: usize, pixel: usize, v: usize, plane: usize, quad: usize): void {
+/**
+ * v = Bᵀ d B of the tile of 4x4 whose corner is at `top` and `left` of a map, with zeros for what lies outside, all channels.
+ * @param step  bytes from a pixel of the map to the next; `pixel` those of its channels
+ * @param quad  bytes from four channels of v to the next four
+ * @param patch memory for one tile
+ */
+export function transformTile(
+  map: usize,
+  height: i32,
+  width: i32,
+  top: i32,
+  left: i32,
+  step: usize,
+  pixel: usize,
+  v: usize,
+  plane: usize,
+  quad: usize,
+  patch: usize,
+): void {
+  if (top >= 0 && left >= 0 && top + 4 <= height && left + 4 <= width) {
+    transformInput(map + <usize>(top * width + left) * step, <usize>width * step, step, pixel, v, plane, quad);
+    return;
+  }
+  for (let i = 0; i < 4; i++) {
+    for (let j = 0; j < 4; j++) {
+      const to = patch + <usize>(4 * i + j) * pixel;
+      if (top + i < 0 || top + i >= height || left + j < 0 || left + j >= width) memory.fill(to, 0, pixel);
+      else memory.copy(to, map + <usize>((top + i) * width + left + j) * step, pixel);
+    }
+  }
+  transformInput(patch, 4 * pixel, pixel, pixel, v, plane, quad);
+}
+
+/** v = Bᵀ d B of one tile, all channels. */
+function transformInput(d: usize, row: usize, step: usize, pixel: usize, v: usize, plane: usize, quad: usize): void {
   let to = v;
   for (let c: usize = 0; c < pixel; c += 16, to += quad) {
     const s = d + c;
